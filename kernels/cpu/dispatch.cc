@@ -1,0 +1,198 @@
+// The C interface: checks, and the choice of a build for this processor.
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "kernels.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#if defined(FASTSPEC_X86)
+namespace avx512_f32 { const fastspec::Kernels& kernels(); }
+namespace avx2_f32 { const fastspec::Kernels& kernels(); }
+namespace avx2_f64 { const fastspec::Kernels& kernels(); }
+#endif
+namespace baseline_f32 { const fastspec::Kernels& kernels(); }
+namespace baseline_f64 { const fastspec::Kernels& kernels(); }
+
+namespace {
+
+using fastspec::Kernels;
+
+struct Level {
+  const char* name;
+  bool (*runs_here)();
+  const Kernels& (*f32)();
+  const Kernels& (*f64)();
+};
+
+// Best first. Doubles gain nothing from AVX-512 that would pay for a fifth build.
+const Level levels[] = {
+#if defined(FASTSPEC_X86)
+    {"avx512",
+     [] {
+       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+     },
+     avx512_f32::kernels, avx2_f64::kernels},
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }, avx2_f32::kernels,
+     avx2_f64::kernels},
+#endif
+#if defined(__aarch64__)
+    {"neon", [] { return true; }, baseline_f32::kernels, baseline_f64::kernels},
+#else
+    {"baseline", [] { return true; }, baseline_f32::kernels, baseline_f64::kernels},
+#endif
+};
+
+const Level* find_level(const char* name) {
+  for (const Level& level : levels)
+    if ((!name || !std::strcmp(level.name, name)) && level.runs_here()) return &level;
+  return nullptr;
+}
+
+const Level* first_level() {
+  const char* wanted = std::getenv("FASTSPEC_SIMD");
+  const Level* level = wanted && *wanted ? find_level(wanted) : nullptr;
+  return level ? level : find_level(nullptr);
+}
+
+std::atomic<const Level*>& current_level() {
+  static std::atomic<const Level*> level{first_level()};
+  return level;
+}
+
+bool good(const fastspec_frames* f) {
+  constexpr int64_t large = int64_t(1) << 48;
+  if (!f || f->batch < 0 || f->samples < 1 || f->samples > large || f->frames < 0) return false;
+  if (f->n_fft < 2 || f->n_fft > FASTSPEC_MAX_N_FFT || f->hop < 1 || f->hop > large) return false;
+  if (f->win_length < 1 || f->win_length > f->n_fft || f->pad < 0 || f->pad > large) return false;
+  if (f->pad_mode < FASTSPEC_PAD_NONE || f->pad_mode > FASTSPEC_PAD_CIRCULAR) return false;
+  if (f->pad > 0 && f->pad_mode == FASTSPEC_PAD_NONE) return false;
+  if (f->pad_mode == FASTSPEC_PAD_REFLECT && f->pad >= f->samples) return false;
+  if (f->pad_mode == FASTSPEC_PAD_CIRCULAR && f->pad > f->samples) return false;
+  if (f->dtype != FASTSPEC_F32 && f->dtype != FASTSPEC_F64) return false;
+  const int64_t room = f->samples + 2 * f->pad - f->n_fft;
+  return f->frames == 0 || (room >= 0 && f->frames <= room / f->hop + 1);
+}
+
+bool good_samples(const fastspec_frames* f, const void* x, int64_t stride, int dtype) {
+  return x && (stride >= f->samples || f->batch <= 1) && (dtype == f->dtype || dtype == FASTSPEC_I16);
+}
+
+bool good_bank(const fastspec_frames* f, const fastspec_bank* bank) {
+  if (!bank || bank->bands == 0) return true;
+  if (bank->bands < 0 || !bank->start || !bank->count || !bank->offset || !bank->weights) return false;
+  for (int64_t k = 0; k < bank->bands; ++k)
+    if (bank->start[k] < 0 || bank->count[k] < 0 || bank->offset[k] < 0 ||
+        int64_t(bank->start[k]) + bank->count[k] > f->n_fft / 2 + 1)
+      return false;
+  return true;
+}
+
+bool good_ending(const fastspec_ending* e) {
+  return e && e->power > 0 && std::isfinite(e->power) && e->eps >= 0 && std::isfinite(e->eps) &&
+         e->log >= FASTSPEC_LOG_NONE && e->log <= FASTSPEC_LOG1P && !std::isnan(e->multiplier) &&
+         !std::isnan(e->floor) && !std::isnan(e->scale);
+}
+
+template <class Run> int guarded(const fastspec_frames* f, Run&& run) {
+  try {
+    const Level* level = current_level().load(std::memory_order_relaxed);
+    run(f->dtype == FASTSPEC_F32 ? level->f32() : level->f64());
+    return FASTSPEC_OK;
+  } catch (const std::bad_alloc&) {
+    return FASTSPEC_NO_MEMORY;
+  } catch (...) {
+    return FASTSPEC_FAILED;
+  }
+}
+
+size_t size_of(const fastspec_frames* f) { return f->dtype == FASTSPEC_F32 ? 4 : 8; }
+
+}  // namespace
+
+extern "C" {
+
+int fastspec_frame_transform(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype,
+                             const void* window, void* y) {
+  if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !window || !y) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(f, [&](const Kernels& k) { k.frame_transform(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, y); });
+}
+
+int fastspec_overlap_add(const fastspec_frames* f, const void* y, const void* window, void* x) {
+  if (!good(f) || !y || !window || !x) return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) {
+    std::memset(x, 0, size_t(f->batch * f->samples) * size_of(f));
+    return FASTSPEC_OK;
+  }
+  return guarded(f, [&](const Kernels& k) { k.overlap_add(*f, y, window, x); });
+}
+
+int fastspec_basis_grad(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* y,
+                        void* grad_window) {
+  if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !y || !grad_window) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(f, [&](const Kernels& k) { k.basis_grad(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, y, grad_window); });
+}
+
+int fastspec_spectral_power(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* window,
+                            const fastspec_bank* bank, const fastspec_ending* ending, void* out) {
+  if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !window || !out || !good_bank(f, bank) ||
+      !good_ending(ending))
+    return FASTSPEC_BAD_ARGUMENT;
+  const fastspec_bank none{};
+  return guarded(f, [&](const Kernels& k) {
+    k.spectral_power(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending, out);
+  });
+}
+
+int fastspec_spectral_power_backward(const fastspec_frames* f, const void* grad, const void* x, int64_t x_stride,
+                                     int x_dtype, const void* window, const fastspec_bank* bank,
+                                     const fastspec_ending* ending, void* grad_x, void* grad_window) {
+  if (!good(f) || !grad || !good_samples(f, x, x_stride, x_dtype) || !window || !good_bank(f, bank) ||
+      !good_ending(ending) || (!grad_x && !grad_window))
+    return FASTSPEC_BAD_ARGUMENT;
+  const fastspec_bank none{};
+  return guarded(f, [&](const Kernels& k) {
+    k.spectral_power_backward(*f, grad, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending,
+                              grad_x, grad_window);
+  });
+}
+
+void fastspec_advise(void* array, int64_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr uintptr_t page = uintptr_t(2) << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(array) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(array) + uintptr_t(bytes)) / page * page;
+  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)array;
+  (void)bytes;
+#endif
+}
+
+const char* fastspec_simd_level(void) { return current_level().load()->name; }
+
+int fastspec_set_simd_level(const char* name) {
+  const Level* level = name ? find_level(name) : nullptr;
+  if (!level) return FASTSPEC_BAD_ARGUMENT;
+  current_level().store(level);
+  return FASTSPEC_OK;
+}
+
+const char* fastspec_status_string(int status) {
+  switch (status) {
+    case FASTSPEC_OK: return "ok";
+    case FASTSPEC_BAD_ARGUMENT: return "an argument is out of its range";
+    case FASTSPEC_NO_MEMORY: return "out of memory";
+    default: return "the kernel failed";
+  }
+}
+
+int fastspec_abi_version(void) { return FASTSPEC_ABI_VERSION; }
+}

@@ -1,0 +1,89 @@
+// What follows the transform, in registers: |y|^p, the filterbank's bands, the logarithm, and their derivatives.
+#pragma once
+
+#include "polyphase.h"
+
+namespace FASTSPEC_NAMESPACE {
+
+class Ending {
+ public:
+  explicit Ending(const fastspec_ending& e)
+      : half_power_(real(e.power / 2)), multiplier_(real(e.multiplier)), floor_(real(e.floor)), scale_(real(e.scale)),
+        log_(e.log), add_(e.floor_add != 0), eps_(real(e.eps)) {}
+
+  // What the transform itself can leave behind; general powers go on from |y|^2.
+  Form form() const { return half_power_ == real(0.5) ? kMagnitude : kPower; }
+  real eps() const { return eps_; }
+  bool general_power() const { return half_power_ != real(0.5) && half_power_ != real(1); }
+  bool logarithm() const { return log_ != FASTSPEC_LOG_NONE; }
+
+  // (|y|^2 + eps)^(p/2) from what form() left.
+  V raise(V v) const {
+    if (!general_power()) return v;
+    return each_lane(v, [h = half_power_](real s) { return std::pow(s, h); });
+  }
+  // The same from |y|^2 + eps.
+  V value(V power) const { return half_power_ == real(0.5) ? square_root(power) : raise(power); }
+
+  // d value / dy = slope * y: p (|y|^2 + eps)^(p/2 - 1), and 0 where y is 0.
+  V slope(V power) const {
+    if (half_power_ == real(1)) return splat(2);
+    if (half_power_ == real(0.5)) return power < kTiny ? V{} : real(1) / square_root(power);
+    return each_lane(power, [h = half_power_](real s) {
+      return s < kTiny ? real(0) : real(2) * h * std::pow(s, h - real(1));
+    });
+  }
+
+  V compress(V u) const {
+    if (log_ == FASTSPEC_LOG) return multiplier_ * natural_log(add_ ? u + floor_ : clamp_min(u, floor_));
+    if (log_ == FASTSPEC_LOG1P) {
+      const V z = scale_ * u, one_more = z + real(1);  // the second term is what rounding took from 1 + z
+      const V lost = one_more < real(INFINITY) ? (z - (one_more - real(1))) / one_more : V{};
+      return natural_log(one_more) + lost;
+    }
+    return u;
+  }
+  // 0 under the floor, and where the logarithm has no slope (at 0, without a floor).
+  V compress_slope(V u) const {
+    if (log_ == FASTSPEC_LOG) {
+      const V z = add_ ? u + floor_ : u;
+      const real least = add_ ? real(0) : floor_;
+      return (z < least) | (z == real(0)) ? V{} : multiplier_ / z;
+    }
+    if (log_ == FASTSPEC_LOG1P) return scale_ / (real(1) + scale_ * u);
+    return splat(1);
+  }
+
+ private:
+  real half_power_, multiplier_, floor_, scale_;
+  int log_;
+  bool add_;
+  real eps_;
+};
+
+// Band k of the frames: the sum over its own bins alone. Four sums in turn hide the latency of one.
+FS_INLINE V band(const fastspec_bank& bank, int64_t k, const V* bins) {
+  const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
+  const V* v = bins + bank.start[k];
+  const int64_t count = bank.count[k];
+  V a{}, b{}, c{}, d{};
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    a += v[i] * w[i];
+    b += v[i + 1] * w[i + 1];
+    c += v[i + 2] * w[i + 2];
+    d += v[i + 3] * w[i + 3];
+  }
+  for (; i < count; ++i) a += v[i] * w[i];
+  return (a + b) + (c + d);
+}
+
+// kLanes values of a row, of which only the first `lanes` exist.
+FS_INLINE V load_some(const real* p, int64_t lanes) {
+  if (lanes >= kLanes) return load(p);
+  V v{};
+  for (int64_t i = 0; i < lanes; ++i) v[i] = p[i];
+  return v;
+}
+
+}  // namespace FASTSPEC_NAMESPACE

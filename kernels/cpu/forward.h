@@ -1,0 +1,75 @@
+// The walk over a batch that both forward ops share: groups of kLanes frames are transformed into a tile that stays in
+// the second-level cache, and `flush` writes the tile's rows to memory in long runs.
+#pragma once
+
+#include "polyphase.h"
+
+namespace FASTSPEC_NAMESPACE {
+
+struct Tile {
+  const real* data;  // bin q of group g at data + q * pitch + g * width
+  int64_t pitch, width;
+  int64_t clip, first, frames;  // frames first .. first + frames - 1 of the clip
+};
+
+// scratch_size: values that flush may use as it likes.
+template <class Flush>
+void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const void* window, Form form, real eps,
+                  int64_t groups_a_tile, int64_t scratch_size, Flush&& flush) {
+  const Layout l(f);
+  const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
+  const FrameTables tables(l, static_cast<const real*>(window), f.win_length, frame_scale(t));
+  const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = groups_a_tile * width;
+  const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l);
+  const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
+  // A task is a run of tiles: long enough that filling the first units costs little, short enough to share out.
+  const int64_t run = std::max<int64_t>(1, 8 * l.units / groups_a_tile), runs = (tiles + run - 1) / run;
+
+  parallel_for(f.batch * runs, threads_for(f), [&](int64_t task) {
+    // The work buffer first: it begins on a page.
+    real* memory = static_cast<real*>(
+        fastspec::scratch(size_t(work + t.bins * pitch + reader + scratch_size + kLanes) * sizeof(real)));
+    V* buffer = reinterpret_cast<V*>(memory);
+    real* tile = memory + work;
+    real* spare = tile + t.bins * pitch;
+    const int64_t clip = task / runs, begin = task % runs * run * groups_a_tile;
+    const int64_t end = std::min(groups, begin + run * groups_a_tile);
+    Reader r(l, x, clip, spare + (scratch_size + kLanes - 1) / kLanes * kLanes);
+    r.start(begin);
+    for (int64_t g = begin; g < end; ++g) {
+      const int64_t slot = (g - begin) % groups_a_tile;
+      if (g > begin) r.advance(g);
+      real_transform(t, tables.frames(r.samples(), l.n_fft), buffer, Bins{tile + slot * width, pitch, form, eps});
+      if (slot + 1 == groups_a_tile || g + 1 == end) {
+        const int64_t first = (g - slot) * kLanes;
+        flush(Tile{tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes)}, spare);
+      }
+    }
+    stream_fence();
+  });
+}
+
+// Results larger than the caches go past them; smaller ones stay for whoever reads them next.
+inline bool past_caches(int64_t values) { return values * int64_t(sizeof(real)) > (int64_t(4) << 20); }
+
+inline void write_row(real* to, const real* from, int64_t count, bool past) {
+  if (!past) {
+    int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
+    for (; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  int64_t i = 0;
+  const int64_t misaligned = int64_t(reinterpret_cast<uintptr_t>(to) % sizeof(V)) / int64_t(sizeof(real));
+  for (const int64_t head = std::min(count, (kLanes - misaligned) % kLanes); i < head; ++i) to[i] = from[i];
+  for (; i + kLanes <= count; i += kLanes) stream(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
+// Groups whose tile of `width` values a bin fills about half a megabyte, at most 128 frames.
+inline int64_t groups_in_cache(const fastspec_frames& f, int64_t width) {
+  const int64_t bytes = (f.n_fft / 2 + 1) * width * int64_t(sizeof(real));
+  return std::clamp<int64_t>((int64_t(512) << 10) / bytes, 1, std::min<int64_t>(128 / kLanes, groups_of(f)));
+}
+
+}  // namespace FASTSPEC_NAMESPACE

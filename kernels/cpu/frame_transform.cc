@@ -1,0 +1,35 @@
+// frame_transform: x [B, T] -> y [B, F, M] complex.
+#include "forward.h"
+#include "ops.h"
+
+namespace FASTSPEC_NAMESPACE {
+namespace {
+
+// (re, im) vectors of each group -> pairs, `sign` on im.
+void interleave(const real* row, const Tile& tile, real sign, real* pairs) {
+  for (int64_t m = 0, g = 0; m < tile.frames; m += kLanes, ++g) {
+    const real* at = row + g * tile.width;
+    for (int64_t i = 0; i < kLanes; ++i) {
+      pairs[2 * (m + i)] = at[i];
+      pairs[2 * (m + i) + 1] = sign * at[kLanes + i];
+    }
+  }
+}
+
+}  // namespace
+
+void frame_transform(const fastspec_frames& f, const fastspec::Samples& x, const void* window, void* y) {
+  const int64_t bins = f.n_fft / 2 + 1, rows = f.onesided ? bins : f.n_fft;
+  const bool past = past_caches(2 * f.batch * rows * f.frames);
+  const int64_t groups = groups_in_cache(f, 2 * kLanes);
+  walk_forward(f, x, window, kComplex, 0, groups, 2 * groups * kLanes, [&](const Tile& tile, real* pairs) {
+    real* out = static_cast<real*>(y) + 2 * (tile.clip * rows * f.frames + tile.first);
+    for (int64_t q = 0; q < rows; ++q) {
+      const bool mirrored = q >= bins;
+      interleave(tile.data + (mirrored ? f.n_fft - q : q) * tile.pitch, tile, mirrored ? real(-1) : real(1), pairs);
+      write_row(out + 2 * q * f.frames, pairs, 2 * tile.frames, past);
+    }
+  });
+}
+
+}  // namespace FASTSPEC_NAMESPACE

@@ -1,0 +1,24 @@
+// What one build of the kernels (an instruction set and a type) offers to dispatch.cc. Sizes are checked there.
+#pragma once
+
+#include "fastspec.h"
+
+namespace fastspec {
+
+struct Samples {  // x [B, T], rows `stride` apart, of the kernels' own type or int16
+  const void* data;
+  int64_t stride;
+  bool int16;
+};
+
+struct Kernels {
+  void (*frame_transform)(const fastspec_frames&, const Samples&, const void* window, void* y);
+  void (*overlap_add)(const fastspec_frames&, const void* y, const void* window, void* x);
+  void (*basis_grad)(const fastspec_frames&, const Samples&, const void* y, void* grad_window);
+  void (*spectral_power)(const fastspec_frames&, const Samples&, const void* window, const fastspec_bank&,
+                         const fastspec_ending&, void* out);
+  void (*spectral_power_backward)(const fastspec_frames&, const void* grad, const Samples&, const void* window,
+                                  const fastspec_bank&, const fastspec_ending&, void* grad_x, void* grad_window);
+};
+
+}  // namespace fastspec

@@ -1,0 +1,110 @@
+// The Python door: addresses and sizes as integers (a call costs under a microsecond; arrays would cost twenty). The
+// callers, src/fastspec/ops/*/_cpu.py, own the tensors and have checked them.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <string>
+
+#include "fastspec.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <class T> T* pointer(uintptr_t address) { return reinterpret_cast<T*>(address); }
+
+void check(int status) {
+  if (status == FASTSPEC_BAD_ARGUMENT) throw nb::value_error(fastspec_status_string(status));
+  if (status == FASTSPEC_NO_MEMORY) throw std::bad_alloc();
+  if (status != FASTSPEC_OK) throw std::runtime_error(fastspec_status_string(status));
+}
+
+template <class Call> void run(Call&& call) {
+  int status;
+  {
+    nb::gil_scoped_release released;
+    status = call();
+  }
+  check(status);
+}
+
+// Addresses of start, count, offset and weights; bands = 0 is no bank.
+struct Bank {
+  fastspec_bank bank;
+  Bank(int64_t bands, uintptr_t start, uintptr_t count, uintptr_t offset, uintptr_t weights)
+      : bank{bands, pointer<int32_t>(start), pointer<int32_t>(count), pointer<int32_t>(offset),
+             pointer<void>(weights)} {}
+};
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "Raw access to libfastspec; fastspec.ops is the interface.";
+
+  nb::class_<fastspec_frames>(m, "Frames")
+      .def("__init__",
+           [](fastspec_frames* self, int64_t n_fft, int64_t hop, int64_t win_length, int64_t pad, int pad_mode,
+              bool onesided) {
+             new (self) fastspec_frames{0, 0, 0, n_fft, hop, win_length, pad, pad_mode, onesided, FASTSPEC_F32, 1};
+           });
+  nb::class_<fastspec_ending>(m, "Ending")
+      .def("__init__", [](fastspec_ending* self, double power, double eps, int log, double multiplier, double floor,
+                          bool floor_add, double scale) {
+        new (self) fastspec_ending{power, eps, multiplier, floor, scale, log, floor_add};
+      });
+  nb::class_<Bank>(m, "Bank").def(nb::init<int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>());
+
+  // Everywhere: batch, samples, frames, dtype, threads complete a copy of Frames.
+  const auto complete = [](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                           int threads) {
+    fastspec_frames f = plan;
+    f.batch = batch;
+    f.samples = samples;
+    f.frames = frames;
+    f.dtype = dtype;
+    f.threads = threads;
+    return f;
+  };
+
+  m.def("frame_transform", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                               int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t window, uintptr_t y) {
+    const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+    run([&] { return fastspec_frame_transform(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(window), pointer<void>(y)); });
+  });
+  m.def("overlap_add", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                           int threads, uintptr_t y, uintptr_t window, uintptr_t x) {
+    const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+    run([&] { return fastspec_overlap_add(&f, pointer<void>(y), pointer<void>(window), pointer<void>(x)); });
+  });
+  m.def("basis_grad", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                          int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t y, uintptr_t grad_window) {
+    const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+    run([&] { return fastspec_basis_grad(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(y), pointer<void>(grad_window)); });
+  });
+  m.def("spectral_power", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                              int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t window,
+                              const Bank& bank, const fastspec_ending& ending, uintptr_t out) {
+    const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+    run([&] {
+      return fastspec_spectral_power(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(window), &bank.bank,
+                                     &ending, pointer<void>(out));
+    });
+  });
+  m.def("spectral_power_backward",
+        [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype, int threads,
+            uintptr_t grad, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t window, const Bank& bank,
+            const fastspec_ending& ending, uintptr_t grad_x, uintptr_t grad_window) {
+          const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+          run([&] {
+            return fastspec_spectral_power_backward(&f, pointer<void>(grad), pointer<void>(x), x_stride, x_dtype,
+                                                    pointer<void>(window), &bank.bank, &ending, pointer<void>(grad_x),
+                                                    pointer<void>(grad_window));
+          });
+        });
+
+  m.def("advise", [](uintptr_t array, int64_t bytes) { fastspec_advise(pointer<void>(array), bytes); });
+  m.def("simd_level", [] { return std::string(fastspec_simd_level()); });
+  m.def("set_simd_level", [](const std::string& name) { check(fastspec_set_simd_level(name.c_str())); });
+  m.def("abi_version", &fastspec_abi_version);
+}

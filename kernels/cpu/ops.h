@@ -1,0 +1,18 @@
+// The ops of one build; each has a file of its name. build.cc gathers them for dispatch.cc.
+#pragma once
+
+#include "kernels.h"
+
+namespace FASTSPEC_NAMESPACE {
+
+void frame_transform(const fastspec_frames&, const fastspec::Samples&, const void* window, void* y);
+void overlap_add(const fastspec_frames&, const void* y, const void* window, void* x);
+void basis_grad(const fastspec_frames&, const fastspec::Samples&, const void* y, void* grad_window);
+void spectral_power(const fastspec_frames&, const fastspec::Samples&, const void* window, const fastspec_bank&,
+                    const fastspec_ending&, void* out);
+void spectral_power_backward(const fastspec_frames&, const void* grad, const fastspec::Samples&, const void* window,
+                             const fastspec_bank&, const fastspec_ending&, void* grad_x, void* grad_window);
+
+const fastspec::Kernels& kernels();
+
+}  // namespace FASTSPEC_NAMESPACE

@@ -1,0 +1,132 @@
+#include "parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+namespace fastspec {
+namespace {
+
+struct Work {
+  Job job;
+  void* context;
+  long long tasks;
+  std::atomic<long long> next{0};
+  int helpers = 0;  // workers inside run(), guarded by the pool's mutex
+  std::mutex failure_mutex;
+  std::exception_ptr failure;
+
+  void run() {
+    for (long long i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      try {
+        job(context, i);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(failure_mutex);
+        if (!failure) failure = std::current_exception();
+        next.store(tasks, std::memory_order_relaxed);
+      }
+    }
+  }
+};
+
+struct Pool {
+  std::mutex mutex;
+  std::condition_variable wake, done;
+  std::deque<Work*> waiting;  // one entry a wanted helper
+  int workers = 0;
+
+  void work() {
+    std::unique_lock<std::mutex> lock(mutex);
+    for (;;) {
+      wake.wait(lock, [&] { return !waiting.empty(); });
+      Work* w = waiting.front();
+      waiting.pop_front();
+      ++w->helpers;
+      lock.unlock();
+      w->run();
+      lock.lock();
+      if (--w->helpers == 0) done.notify_all();
+    }
+  }
+
+  void run(Work& w, int helpers) {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      for (; workers < helpers; ++workers) {
+        try {
+          std::thread([this] { work(); }).detach();
+        } catch (const std::system_error&) {
+          break;  // fewer threads than asked for; the work is done all the same
+        }
+      }
+      helpers = std::min(helpers, workers);
+      for (int i = 0; i < helpers; ++i) waiting.push_back(&w);
+    }
+    if (helpers == 1) wake.notify_one(); else wake.notify_all();
+    w.run();
+    std::unique_lock<std::mutex> lock(mutex);
+    waiting.erase(std::remove(waiting.begin(), waiting.end(), &w), waiting.end());
+    done.wait(lock, [&] { return w.helpers == 0; });
+  }
+};
+
+std::atomic<Pool*> pool{nullptr};  // never destroyed: its threads sleep until the process ends
+
+Pool& the_pool() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    pool.store(new Pool);
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); });  // the parent's threads do not exist in the child
+#endif
+  });
+  return *pool.load();
+}
+
+struct Arena {
+  void* memory = nullptr;
+  size_t size = 0;
+  ~Arena() { std::free(memory); }
+};
+thread_local Arena arena;
+
+}  // namespace
+
+void parallel_for(long long tasks, int threads, Job job, void* context) {
+  Work w{job, context, tasks};
+  const int helpers = int(std::min<long long>(threads, tasks)) - 1;
+  if (helpers <= 0)
+    w.run();
+  else
+    the_pool().run(w, helpers);
+  if (w.failure) std::rethrow_exception(w.failure);
+}
+
+void no_memory() { throw std::bad_alloc(); }
+
+void* scratch(size_t bytes) {
+  constexpr size_t page = 4096;
+  if (arena.size < bytes) {
+    std::free(arena.memory);
+    arena.size = 0;
+    const size_t size = (bytes + page - 1) / page * page;
+    arena.memory = std::aligned_alloc(page, size);
+    if (!arena.memory) no_memory();
+    arena.size = size;
+  }
+  return arena.memory;
+}
+
+}  // namespace fastspec

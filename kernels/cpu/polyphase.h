@@ -1,0 +1,202 @@
+// Between a clip and lanes. The polyphase matrix S[h][c] = x_padded[c * hop + h] holds sample n = q * hop + h of
+// kLanes consecutive frames as the kLanes values at S[h][m + q]: one unaligned load, and each sample was moved once,
+// not n_fft / hop times. Columns come in units of kLanes; moving on by kLanes frames drops one unit and fills one.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "../common/framing.h"
+#include "fft.h"
+#include "kernels.h"
+#include "parallel.h"
+
+namespace FASTSPEC_NAMESPACE {
+
+struct Layout {
+  int64_t hop, n_fft, pad, samples, rows, units, pitch;  // rows: min(hop, n_fft); pitch: of a row of S
+  int pad_mode;
+
+  explicit Layout(const fastspec_frames& f)
+      : hop(f.hop), n_fft(f.n_fft), pad(f.pad), samples(f.samples), rows(f.hop < f.n_fft ? f.hop : f.n_fft),
+        units((((f.n_fft + f.hop - 1) / f.hop) - 1 + kLanes - 1) / kLanes + 1), pitch(units * kLanes),
+        pad_mode(f.pad_mode) {}
+
+  int64_t size() const { return rows * pitch; }
+  int64_t line() const { return rows * kLanes; }  // samples of one unit, for the ways through scratch memory
+};
+
+// Tables of one call: offset[n] of sample n in S, and the window with `scale` in it, centred in n_fft.
+class FrameTables {
+ public:
+  FrameTables(const Layout& l, const real* window, int64_t win_length, real scale)
+      : memory_(static_cast<real*>(std::malloc(size_t(l.n_fft) * (sizeof(real) + sizeof(int))))) {
+    if (!memory_) fastspec::no_memory();
+    real* w = memory_;
+    int* offset = reinterpret_cast<int*>(memory_ + l.n_fft);
+    const int64_t left = (l.n_fft - win_length) / 2;
+    for (int64_t n = 0, h = 0, q = 0; n < l.n_fft; ++n) {
+      offset[n] = int(h * l.pitch + q);
+      if (++h == l.hop) {
+        h = 0;
+        ++q;
+      }
+      const int64_t k = n - left;
+      w[n] = window == nullptr ? scale : k >= 0 && k < win_length ? window[k] * scale : real(0);
+    }
+  }
+  ~FrameTables() { std::free(memory_); }
+  FrameTables(const FrameTables&) = delete;
+  FrameTables& operator=(const FrameTables&) = delete;
+
+  Frames frames(const real* samples, int64_t n_fft) const {
+    return {samples, reinterpret_cast<const int*>(memory_ + n_fft), memory_};
+  }
+
+ private:
+  real* memory_;
+};
+
+// ---- clip to lanes ----------------------------------------------------------------------------------------------
+
+template <class Sample> FS_INLINE real as_real(Sample s) {
+  if constexpr (sizeof(Sample) == 2) return real(s) * real(1.0 / 32768);
+  else return real(s);
+}
+
+// Fills unit `unit` of S with the columns of frames m .. m + kLanes - 1. line: l.line() values.
+template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t m, real* S, int64_t unit, real* line) {
+  const int64_t first = l.hop * m - l.pad, last = first + l.hop * (kLanes - 1) + l.rows;
+  const real* from = nullptr;
+  int64_t step = l.hop;
+  if constexpr (sizeof(Sample) == sizeof(real)) {
+    if (first >= 0 && last <= l.samples) from = x + first;
+  }
+  if (!from) {
+    for (int64_t i = 0; i < kLanes; ++i) {
+      const int64_t s0 = first + l.hop * i;
+      real* to = line + l.rows * i;
+      const int64_t begin = std::clamp<int64_t>(-s0, 0, l.rows), end = std::clamp<int64_t>(l.samples - s0, begin, l.rows);
+      const auto outside = [&](int64_t h, int64_t stop) {
+        for (; h < stop; ++h) {
+          const int64_t s = sample_at(s0 + h, l.samples, l.pad, l.pad_mode);
+          to[h] = s < 0 ? real(0) : as_real(x[s]);
+        }
+      };
+      outside(0, begin);
+      for (int64_t h = begin; h < end; ++h) to[h] = as_real(x[s0 + h]);
+      outside(end, l.rows);
+    }
+    from = line;
+    step = l.rows;
+  }
+  real* column = S + unit * kLanes;
+  if (l.rows < kLanes) {
+    for (int64_t h = 0; h < l.rows; ++h)
+      for (int64_t i = 0; i < kLanes; ++i) column[h * l.pitch + i] = from[step * i + h];
+    return;
+  }
+  for (int64_t h = 0; h < l.rows; h += kLanes) {
+    h = std::min(h, l.rows - kLanes);  // the last tile overlaps the one before
+    V v[kLanes];
+    unroll<0, kLanes>([&](auto i) FS_LAMBDA { v[i.value] = load(from + step * i.value + h); });
+    transpose(v);
+    unroll<0, kLanes>([&](auto i) FS_LAMBDA { *(V*)(column + (h + i.value) * l.pitch) = v[i.value]; });
+  }
+}
+
+// Drops unit 0: every other moves one place to the left.
+inline void shift_units(const Layout& l, real* S) {
+  for (int64_t h = 0; h < l.rows; ++h) {
+    V* row = reinterpret_cast<V*>(S + h * l.pitch);
+    for (int64_t u = 1; u < l.units; ++u) row[u - 1] = row[u];
+  }
+}
+
+// The polyphase matrix of one clip, moved along it a group of kLanes frames at a time.
+class Reader {
+ public:
+  Reader(const Layout& l, const fastspec::Samples& x, int64_t clip, real* memory)
+      : l_(l), x_(x), clip_(clip), S_(memory), line_(memory + l.size()) {}
+  static int64_t memory(const Layout& l) { return l.size() + l.line(); }
+
+  void start(int64_t group) {
+    for (int64_t u = 0; u < l_.units; ++u) fill((group + u) * kLanes, u);
+  }
+  void advance(int64_t group) {  // from group - 1
+    shift_units(l_, S_);
+    fill((group + l_.units - 1) * kLanes, l_.units - 1);
+  }
+  const real* samples() const { return S_; }
+
+ private:
+  void fill(int64_t m, int64_t unit) {
+    if (x_.int16)
+      fill_unit(l_, static_cast<const int16_t*>(x_.data) + clip_ * x_.stride, m, S_, unit, line_);
+    else
+      fill_unit(l_, static_cast<const real*>(x_.data) + clip_ * x_.stride, m, S_, unit, line_);
+  }
+  const Layout& l_;
+  const fastspec::Samples& x_;
+  int64_t clip_;
+  real *S_, *line_;
+};
+
+// ---- lanes to clip ----------------------------------------------------------------------------------------------
+
+// Writes unit 0 of A, the finished samples of frames m .. m + kLanes - 1, to where they lie: inside the clip to x,
+// in the padding to edge [2 * pad], left part first. Each position is written by exactly one call.
+inline void drain_unit(const Layout& l, const real* A, int64_t m, real* x, real* edge, real* line) {
+  const int64_t first = l.hop * m - l.pad;
+  const bool inside = first >= 0 && first + l.hop * kLanes <= l.samples && l.rows == l.hop;
+  real* to = inside ? x + first : line;
+  const int64_t step = inside ? l.hop : l.rows;
+  if (l.rows < kLanes) {
+    for (int64_t h = 0; h < l.rows; ++h)
+      for (int64_t i = 0; i < kLanes; ++i) to[step * i + h] = A[h * l.pitch + i];
+  } else {
+    for (int64_t h = 0; h < l.rows; h += kLanes) {
+      h = std::min(h, l.rows - kLanes);
+      V v[kLanes];
+      unroll<0, kLanes>([&](auto i) FS_LAMBDA { v[i.value] = *(const V*)(A + (h + i.value) * l.pitch); });
+      transpose(v);
+      unroll<0, kLanes>([&](auto i) FS_LAMBDA { store(to + step * i.value + h, v[i.value]); });
+    }
+  }
+  if (inside) return;
+  for (int64_t i = 0; i < kLanes; ++i)
+    for (int64_t h = 0; h < l.hop; ++h) {
+      const int64_t s = first + l.hop * i + h;
+      const real v = h < l.rows ? line[l.rows * i + h] : real(0);
+      if (s >= 0 && s < l.samples) x[s] = v;
+      else if (s < 0) edge[s + l.pad] = v;
+      else if (s < l.samples + l.pad) edge[s - l.samples + l.pad] = v;
+    }
+}
+
+// The adjoint of padding: what gathered in the padding goes back to the samples that stood there.
+inline void fold_edges(const Layout& l, const real* edge, real* x) {
+  for (int64_t e = 0; e < 2 * l.pad; ++e) {
+    const int64_t s = sample_at(e < l.pad ? e - l.pad : l.samples + e - l.pad, l.samples, l.pad, l.pad_mode);
+    if (s >= 0) x[s] += edge[e];
+  }
+}
+
+// ---- work on groups of frames -----------------------------------------------------------------------------------
+
+inline int64_t groups_of(const fastspec_frames& f) { return (f.frames + kLanes - 1) / kLanes; }
+
+// Below this many samples in frames a second thread costs more than it brings.
+inline int threads_for(const fastspec_frames& f) {
+  return f.batch * f.frames * f.n_fft < (int64_t(1) << 17) ? 1 : f.threads;
+}
+
+template <class Fn> void parallel_for(int64_t tasks, int threads, Fn&& fn) {
+  using Plain = std::remove_reference_t<Fn>;
+  fastspec::parallel_for(
+      tasks, threads, [](void* context, long long task) { (*static_cast<Plain*>(context))(task); },
+      const_cast<std::remove_const_t<Plain>*>(&fn));
+}
+
+}  // namespace FASTSPEC_NAMESPACE

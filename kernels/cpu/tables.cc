@@ -1,0 +1,197 @@
+#include "tables.h"
+
+#include <algorithm>
+#include <complex>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#define FASTSPEC_NAMESPACE fastspec
+#include "../common/butterflies.h"
+
+namespace fastspec {
+namespace {
+
+// Operations a point and pass, roughly: arithmetic of the codelet, its spills from about 16 on, one load, store and
+// rotation for being a pass at all. Only the order of these numbers matters.
+double pass_cost(int radix) {
+  switch (radix) {
+    case 1: return 2;
+    case 2: return 8;
+    case 3: return 10;
+    case 4: return 9.5;
+    case 5: return 12;
+    case 6: return 12.5;
+    case 7: return 16;
+    case 8: return 12;
+    case 9: return 15;
+    case 10: return 14;
+    case 11: return 25;
+    case 12: return 14.5;
+    case 13: return 29;
+    case 15: return 17;
+    case 16: return 14.5;
+    case 20: return 17;
+    case 25: return 20;
+    default: return 17.5;  // 32
+  }
+}
+
+double factorise(int points, int depth, std::vector<int>& chosen, std::map<int, std::pair<double, std::vector<int>>>& seen) {
+  if (points == 1) {
+    chosen.clear();
+    return 0;
+  }
+  if (auto it = seen.find(points); it != seen.end()) {
+    chosen = it->second.second;
+    return it->second.first;
+  }
+  double best = -1;
+  for (int radix : kRadices) {
+    if (radix == 1 || points % radix) continue;
+    std::vector<int> rest;
+    const double cost = factorise(points / radix, depth + 1, rest, seen);
+    if (cost >= 0 && (best < 0 || cost + pass_cost(radix) < best)) {
+      best = cost + pass_cost(radix);
+      chosen = rest;
+      chosen.insert(chosen.begin(), radix);
+    }
+  }
+  seen[points] = {best, chosen};
+  return best;  // -1: a prime factor is too large
+}
+
+template <class T> T* keep(size_t count) { return new T[count > 0 ? count : 1]; }  // for the life of the process
+
+template <class T> T* roots(int count, int order) {
+  T* table = keep<T>(2 * size_t(count));
+  for (int i = 0; i < count; ++i) {
+    table[2 * i] = T(cos_turn(i, order));
+    table[2 * i + 1] = T(sin_turn(i, order));
+  }
+  return table;
+}
+
+// Plain recursive transform in double, for the chirp's spectrum alone.
+void transform(std::vector<std::complex<double>>& v) {
+  const int n = int(v.size());
+  if (n == 1) return;
+  int p = 2;
+  while (n % p) ++p;
+  const int m = n / p;
+  std::vector<std::vector<std::complex<double>>> part(p, std::vector<std::complex<double>>(m));
+  for (int i = 0; i < n; ++i) part[i % p][i / p] = v[i];
+  for (auto& u : part) transform(u);
+  for (int k = 0; k < n; ++k) {
+    std::complex<double> sum = 0;
+    for (int j = 0; j < p; ++j) {
+      const long long t = (long long)j * k % n;
+      sum += part[j][k % m] * std::complex<double>(cos_turn(t, n), -sin_turn(t, n));
+    }
+    v[k] = sum;
+  }
+}
+
+std::mutex mutex;
+
+template <class T> const FftTables<T>* fft_tables(int points) {  // called with the mutex held
+  static auto& known = *new std::map<int, const FftTables<T>*>;
+  if (auto it = known.find(points); it != known.end()) return it->second;
+  auto* t = new FftTables<T>{};
+  known[points] = t;
+  t->points = points;
+
+  std::vector<int> radices;
+  std::map<int, std::pair<double, std::vector<int>>> seen;
+  if (factorise(points, 0, radices, seen) < 0) {
+    int length = 2 * points - 1;
+    for (std::vector<int> unused;; ++length) {  // the next length of factors 2, 3 and 5 that is a multiple of 16
+      int rest = length;
+      for (int p : {2, 3, 5})
+        while (rest % p == 0) rest /= p;
+      if (rest == 1 && (length % 16 == 0 || length < 256)) break;
+    }
+    t->convolution = fft_tables<T>(length);
+    T* chirp = keep<T>(2 * size_t(points));
+    std::vector<std::complex<double>> kernel(length);
+    for (long long n = 0; n < points; ++n) {
+      const long long turn = n * n % (2LL * points);
+      const double c = cos_turn(turn, 2LL * points), s = sin_turn(turn, 2LL * points);
+      chirp[2 * n] = T(c);
+      chirp[2 * n + 1] = T(s);
+      kernel[n] = kernel[(length - n) % length] = std::complex<double>(c, s) / double(length);
+    }
+    transform(kernel);
+    T* spectrum = keep<T>(2 * size_t(length));
+    for (int i = 0; i < length; ++i) {
+      spectrum[2 * i] = T(kernel[i].real());
+      spectrum[2 * i + 1] = T(kernel[i].imag());
+    }
+    t->chirp = chirp;
+    t->chirp_spectrum = spectrum;
+    return t;
+  }
+
+  std::sort(radices.begin(), radices.end());  // the largest last: its pass keeps two rows and the ending together
+  while (radices.size() < 2) radices.insert(radices.begin(), 1);
+  const int passes = t->passes = int(radices.size());
+  for (int i = 0; i < passes; ++i) t->radix[i] = radices[i];
+  int inner = t->radix[passes - 1];
+  t->pitch[passes - 1] = 1;
+  for (int i = passes - 2; i >= 0; --i) {
+    t->pitch[i] = inner + 1;
+    inner = t->radix[i] * t->pitch[i];
+  }
+  t->extent = inner;
+
+  for (int i = 0, length = points; i < passes - 1; length /= t->radix[i++]) {
+    const int r = t->radix[i], columns = length / r;
+    T* table = keep<T>(2 * size_t(length));
+    for (int j = 0; j < columns; ++j)
+      for (int k = 0; k < r; ++k) {
+        table[2 * (j * r + k)] = T(cos_turn((long long)j * k, length));
+        table[2 * (j * r + k) + 1] = T(sin_turn((long long)j * k, length));
+      }
+    t->twiddle[i] = table;
+  }
+
+  const int columns = points / t->radix[0];
+  int* position = keep<int>(columns);
+  for (int j = 0; j < columns; ++j) {
+    position[j] = 0;
+    for (int i = passes - 1, rest = j; i >= 1; rest /= t->radix[i--]) position[j] += rest % t->radix[i] * t->pitch[i];
+  }
+  t->position = position;
+  t->rows = points / t->radix[passes - 1];
+  int* row = keep<int>(t->rows);
+  for (int q = 0; q < t->rows; ++q) {
+    row[q] = 0;
+    for (int i = 0, rest = q; i < passes - 1; rest /= t->radix[i++]) row[q] += rest % t->radix[i] * t->pitch[i];
+  }
+  t->row = row;
+  return t;
+}
+
+}  // namespace
+
+template <class T> const RealFftTables<T>& real_fft_tables(int n_fft) {
+  std::lock_guard<std::mutex> lock(mutex);
+  static auto& known = *new std::map<int, const RealFftTables<T>*>;
+  auto& entry = known[n_fft];
+  if (!entry) {
+    auto* t = new RealFftTables<T>{};
+    t->n_fft = n_fft;
+    t->bins = n_fft / 2 + 1;
+    t->fft = fft_tables<T>(n_fft % 2 ? n_fft : n_fft / 2);
+    t->post = roots<T>(n_fft / 2 + 1, n_fft);
+    entry = t;
+  }
+  return *entry;
+}
+
+template const RealFftTables<float>& real_fft_tables<float>(int);
+template const RealFftTables<double>& real_fft_tables<double>(int);
+
+}  // namespace fastspec

@@ -1,0 +1,5 @@
+"""python -m fastspec"""
+
+from .cli import main
+
+main()

@@ -1,0 +1,159 @@
+"""Which backend runs an op: by device, by what each refuses, or by name.
+
+A backend is a module per op (`ops/<op>/reference.py`, `ops/<op>/_cpu.py`) with
+
+    refuse(plan, *tensors) -> str | None      why it cannot run, or None
+    forward(*tensors, plan, ..., out=None)    the op itself
+
+A refusal may depend on the plan, on dtypes and on the device, not on sizes: choices are remembered by these.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .plan import FramePlan
+
+OPS = ("frame_transform", "overlap_add", "basis_grad", "spectral_power")
+FILES = {"cpu": "_cpu", "reference": "reference"}
+ORDER = {"cpu": ("cpu", "reference")}
+OTHER_DEVICES = ("reference",)
+
+_loaded: dict[tuple[str, str], Any] = {}
+_chosen: dict[tuple, Any] = {}
+
+
+class _Missing:
+    """Stands for a backend whose module cannot be imported: it refuses with the reason."""
+
+    def __init__(self, reason: str):
+        self.reason = reason
+
+    def refuse(self, plan: FramePlan, *tensors: Tensor | None) -> str:
+        return self.reason
+
+
+def _load(op: str, backend: str) -> Any:
+    found = _loaded.get((op, backend))
+    if found is None:
+        try:
+            found = importlib.import_module(f"fastspec.ops.{op}.{FILES[backend]}")
+        except ImportError as error:
+            found = _Missing(f"the native library is not built ({error})")
+        _loaded[op, backend] = found
+    return found
+
+
+def choose(op: str, backend: str, plan: FramePlan, *tensors: Tensor | None) -> Any:
+    """The backend module that runs `op` on these tensors; the first tensor decides device and dtype.
+
+    Args:
+        op: one of OPS.
+        backend: a name, or "" for the first of the device's order that does not refuse.
+
+    Raises:
+        ValueError: the name is unknown, or that backend does not work on this device.
+        NotImplementedError: the named backend, or all of them, refuse; the message lists the reasons.
+    """
+    first = tensors[0]
+    key = (op, backend, plan, first.dtype, first.device)  # type: ignore[union-attr]
+    found = _chosen.get(key)
+    if found is None:
+        if len(_chosen) > 4096:
+            _chosen.clear()
+        found = _chosen[key] = _decide(op, backend, plan, tensors)
+    return found
+
+
+def _decide(op: str, backend: str, plan: FramePlan, tensors: tuple[Tensor | None, ...]) -> Any:
+    module, refused = _ask(op, _order(backend, tensors[0].device.type), plan, tensors)  # type: ignore[union-attr]
+    if module is None:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise NotImplementedError(f"{op}: {'backend' if backend else 'every backend'} refuses: {reasons}")
+    return module
+
+
+def _order(backend: str, device: str) -> tuple[str, ...]:
+    """The backends to ask, first to last, for tensors of this device type."""
+    order = ORDER.get(device, OTHER_DEVICES)
+    if not backend:
+        return order
+    if backend not in FILES:
+        raise ValueError(f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}")
+    if backend not in order:
+        allowed = ", ".join(map(repr, order))
+        raise ValueError(f"backend {backend!r} does not run on {device} tensors; allowed there: {allowed}")
+    return (backend,)
+
+
+def _ask(
+    op: str, order: tuple[str, ...], plan: FramePlan, tensors: tuple[Tensor | None, ...]
+) -> tuple[Any, dict[str, str]]:
+    """The first backend of the order that does not refuse, or None, and the reasons of those before it."""
+    refused = {}
+    for name in order:
+        module = _load(op, name)
+        reason = module.refuse(plan, *tensors)
+        if reason is None:
+            return module, refused
+        refused[name] = reason
+    return None, refused
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found; print it, or read `rows`: (op, backend that runs or None, {backend: reason it refuses})."""
+
+    device: str
+    dtype: torch.dtype
+    plan: FramePlan
+    rows: tuple[tuple[str, str | None, dict[str, str]], ...]
+
+    def __str__(self) -> str:
+        lines = [f"{self.plan}", f"{str(self.dtype).removeprefix('torch.')} on {self.device}"]
+        for op, runs, refused in self.rows:
+            lines.append(f"  {op:<16} {runs or 'nobody'}")
+            lines += [f"  {'':<16}   {name} refuses: {reason}" for name, reason in refused.items()]
+        return "\n".join(lines)
+
+
+def explain(
+    what: Any, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, backend: str = ""
+) -> Explanation:
+    """Which backend would run each op, and why those before it in the order refuse.
+
+    Args:
+        what: a FramePlan, or anything with a `plan` attribute (the transforms have one).
+        device: where the signal is.
+        dtype: torch.float32, torch.float64 or torch.int16, the dtype of the signal.
+        backend: ask about this backend alone; "" for the automatic order.
+
+    Raises:
+        ValueError: `what` has no plan, or the backend's name is unknown.
+    """
+    plan = getattr(what, "plan", what)
+    if not isinstance(plan, FramePlan):
+        raise ValueError(f"what must be a FramePlan or have a `plan` attribute, got {type(what).__name__}")
+    device = torch.device(device)
+    real = torch.float64 if dtype == torch.float64 else torch.float32
+    x = torch.zeros(1, plan.min_length, dtype=dtype, device=device)
+    window = torch.zeros(plan.win_length, dtype=real, device=device)
+    bank = torch.zeros(plan.n_bins, 1, dtype=real, device=device)
+    y = torch.zeros(1, plan.n_bins, plan.n_frames(plan.min_length), dtype=real.to_complex(), device=device)
+    tensors = {
+        "frame_transform": (x, window),
+        "overlap_add": (y, window),
+        "basis_grad": (x, y),
+        "spectral_power": (x, window, bank),
+    }
+    order = _order(backend, device.type)
+    rows = []
+    for op in OPS:
+        module, refused = _ask(op, order, plan, tensors[op])
+        rows.append((op, order[len(refused)] if module else None, refused))
+    return Explanation(str(device), dtype, plan, tuple(rows))

@@ -1,0 +1,292 @@
+"""Pictures of spectrograms, on matplotlib."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .bases.mel import mel_frequencies
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+Y_AXES = ("hz", "log", "mel", "mfcc", "index")
+
+_MAX_COLUMNS = 4096
+_MAX_ROWS = 2048
+_LOG_ROWS = 512
+
+
+def specshow(
+    data: ArrayLike,
+    *,
+    sample_rate: float,
+    hop_length: int,
+    y_axis: str = "hz",
+    frequencies: ArrayLike | None = None,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    mel_scale: str = "htk",
+    start: float = 0.0,
+    db: bool = True,
+    power: float = 2.0,
+    top_db: float = 80.0,
+    ax: Axes | None = None,
+    cmap: str = "magma",
+    colorbar: bool = True,
+    label: str | None = None,
+    title: str | None = None,
+) -> AxesImage:
+    """Draw a spectrogram with its axes in seconds and Hz.
+
+    Args:
+        data: ``[F, M]`` (or ``[K, M]``), an array or tensor, real or complex; a complex one is drawn by its
+            magnitude. Frames beyond a few thousand are drawn by the maximum of neighbours.
+        sample_rate: Hz.
+        hop_length: samples between frames.
+        y_axis: what the rows are. ``"hz"`` (default): bins evenly spaced from 0 to half the sample rate; ``"log"``:
+            the same bins on a logarithmic axis; ``"mel"``: the bands of a mel bank; ``"mfcc"``: cepstral
+            coefficients; ``"index"``: numbers.
+        frequencies: centre of each row in Hz, ascending, instead of what ``y_axis`` says; rows are drawn equally
+            high and the axis tells their Hz.
+        f_min, f_max, mel_scale: the mel bank's range (Hz; ``None`` is half the sample rate) and scale; with
+            ``"log"``, ``f_min`` is the lowest frequency drawn (0: the first bin above 20 Hz).
+        start: time of the middle of the first frame, seconds. Default 0, as with ``center=True``.
+        db: draw ``(20 / power) log10(data)``, in dB below the loudest value. Put ``False`` for data that is already
+            logarithmic. Cepstral coefficients are never converted.
+        power: the exponent p of data that is ``|y|^p``. Default 2.
+        top_db: dB below the loudest value at which the colours end. Default 80.
+        ax: matplotlib axes to draw on; the current ones by default.
+        cmap: matplotlib colour map.
+        colorbar: draw the colour bar.
+        label: text of the colour bar; by default ``"dB"`` when ``db``.
+        title: text above the picture.
+
+    Returns:
+        The matplotlib image. On a Hz axis the coordinates of the axes are seconds and Hz, elsewhere seconds and
+        row numbers (the ticks still read in Hz).
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: data that is not two-dimensional or empty, frequencies that do not fit it, an unknown ``y_axis``.
+    """
+    _require_matplotlib()
+    values, power = _as_array(data, power)
+    if y_axis not in Y_AXES:
+        raise ValueError(f"y_axis={y_axis!r}: expected one of {', '.join(Y_AXES)}")
+    if not sample_rate > 0:
+        raise ValueError(f"sample_rate={sample_rate!r}: expected Hz, more than 0")
+    if not hop_length >= 1:
+        raise ValueError(f"hop_length={hop_length!r}: expected samples, 1 or more")
+    if not top_db > 0:
+        raise ValueError(f"top_db={top_db!r}: expected dB, more than 0")
+
+    rows, frames = values.shape
+    nyquist = sample_rate / 2
+    centres: NDArray | None = None
+    if frequencies is not None:
+        centres = np.asarray(frequencies, dtype=float)
+        if centres.shape != (rows,) or not np.all(np.diff(centres) > 0):
+            raise ValueError(f"frequencies: expected {rows} ascending Hz, one for each row of data")
+    elif y_axis == "mel":
+        centres = mel_frequencies(rows + 2, f_min, nyquist if f_max is None else f_max, mel_scale)[1:-1]
+    elif y_axis == "log":
+        values, centres = _log_rows(values, nyquist, f_min)
+
+    in_db = db and (y_axis != "mfcc")
+    if in_db:
+        values = _decibels(values, power)
+    values = _thin(_thin(values, 1, _MAX_COLUMNS), 0, _MAX_ROWS)
+    low, high = _colour_limits(values, top_db if in_db else None)
+
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        ax = plt.gca()
+    hop = hop_length / sample_rate
+    left, right = start - hop / 2, start + (frames - 0.5) * hop
+    if centres is None and y_axis == "hz":
+        half_bin = nyquist / max(rows - 1, 1) / 2
+        bottom, top = -half_bin, nyquist + half_bin
+    else:
+        bottom, top = -0.5, (rows if centres is None else len(centres)) - 0.5
+    image = ax.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        extent=(left, right, bottom, top),
+        cmap=cmap,
+        vmin=low,
+        vmax=high,
+        interpolation="nearest" if values.shape[1] < 64 else None,
+    )
+    image.cmap.set_bad("0.6")
+    ax.set_xlim(max(left, min(0.0, start)), right)
+    _label_time(ax, right - left)
+    _label_rows(ax, y_axis, centres, nyquist, top)
+    if title:
+        ax.set_title(title)
+    if colorbar:
+        label = label if label is not None else ("dB" if in_db else "")
+        ax.figure.colorbar(image, ax=ax, label=label, pad=0.015, extend="min" if in_db else "neither")
+    return image
+
+
+def picture(
+    data: ArrayLike, *, size: tuple[float, float] = (10.0, 4.0), title: str | None = None, **options: Any
+) -> Figure:
+    """A figure with one panel per channel, drawn without a window system.
+
+    Args:
+        data: ``[F, M]``, or ``[C, F, M]`` for C panels below each other.
+        size: width of the figure and height of each panel, inches. Default 10 by 4.
+        title: text above the first panel.
+        **options: of :func:`specshow`.
+
+    Returns:
+        A matplotlib figure; ``figure.savefig(...)`` writes it.
+
+    Raises:
+        ImportError, ValueError: as :func:`specshow`.
+    """
+    _require_matplotlib()
+    from matplotlib.figure import Figure
+
+    shape = np.shape(data)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"data: expected [F, M] or [C, F, M], got shape {tuple(shape)}")
+    panels = [data] if len(shape) == 2 else list(data)  # type: ignore[call-overload]
+    figure = Figure(figsize=(size[0], size[1] * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for channel, (panel, ax) in enumerate(zip(panels, axes, strict=True)):
+        specshow(panel, ax=ax, title=title if channel == 0 else None, **options)
+        if len(panels) > 1:
+            ax.text(0.01, 0.97, f"channel {channel + 1}", transform=ax.transAxes, color="white", va="top")
+    return figure
+
+
+def _require_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: pip install fastspec[plot]") from error
+
+
+def _as_array(data: Any, power: float) -> tuple[NDArray, float]:
+    """``data`` as a float [F, M] array, and the exponent it has (1 for a complex spectrum, now its magnitude)."""
+    if hasattr(data, "detach"):
+        data = data.detach().cpu().numpy()
+    values = np.asarray(data)
+    if values.ndim != 2:
+        raise ValueError(f"data: expected two axes [F, M], got shape {values.shape}")
+    if values.size == 0:
+        raise ValueError(f"data: nothing to draw, shape {values.shape}")
+    if not (isinstance(power, (int, float)) and power > 0):
+        raise ValueError(f"power={power!r}: expected a number above 0")
+    if np.iscomplexobj(values):
+        return np.abs(values), 1.0
+    return values.astype(float, copy=False), float(power)
+
+
+def _decibels(values: NDArray, power: float) -> NDArray:
+    """(20 / power) log10(values) below the loudest; zero and negative values go to the bottom of the scale."""
+    finite = values[np.isfinite(values)]
+    loudest = finite.max(initial=0.0)
+    reference = loudest if loudest > 0 else 1.0
+    with np.errstate(invalid="ignore"):
+        ratio = np.maximum(values / reference, 1e-30)
+    return (20.0 / power) * np.log10(ratio)
+
+
+def _colour_limits(values: NDArray, top_db: float | None) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    if top_db is not None:
+        return -top_db, 0.0
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _thin(values: NDArray, axis: int, most: int) -> NDArray:
+    """At most ``most`` entries along ``axis``, each the maximum of equally many neighbours (short events survive)."""
+    count = values.shape[axis]
+    if count <= most:
+        return values
+    starts = np.arange(most) * count // most
+    return np.maximum.reduceat(values, starts, axis=axis)
+
+
+def _log_rows(values: NDArray, nyquist: float, f_min: float) -> tuple[NDArray, NDArray]:
+    """Rows evenly spaced in Hz, taken at logarithmically spaced frequencies by linear interpolation."""
+    rows = len(values)
+    if rows < 3:
+        raise ValueError(f"y_axis='log': expected 3 rows or more, got {rows}")
+    spacing = nyquist / (rows - 1)
+    lowest = f_min if f_min > 0 else spacing * max(1, math.ceil(20 / spacing))
+    if not lowest < nyquist:
+        raise ValueError(f"f_min={f_min!r}: expected less than half the sample rate, {nyquist} Hz")
+    centres = np.geomspace(lowest, nyquist, _LOG_ROWS)
+    place = np.minimum(centres / spacing, rows - 1)
+    below = np.minimum(place.astype(int), rows - 2)
+    share = (place - below)[:, None]
+    return values[below] * (1 - share) + values[below + 1] * share, centres
+
+
+def _label_time(ax: Axes, seconds: float) -> None:
+    ax.set_xlabel("time (s)" if seconds < 120 else "time (min:s)")
+    if seconds >= 120:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 1.5, 3, 6, 10], integer=True))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{int(t) // 60}:{int(t) % 60:02d}"))
+
+
+def _label_rows(ax: Axes, y_axis: str, centres: NDArray | None, nyquist: float, top: float) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    if centres is not None:
+        wanted = _round_frequencies(centres)
+        ax.set_yticks(np.interp(wanted, centres, np.arange(len(centres))), [_hz(f) for f in wanted])
+        ax.set_ylabel("frequency (Hz, mel scale)" if y_axis == "mel" else "frequency (Hz)")
+    elif y_axis == "hz":
+        ax.set_ylim(0, nyquist)
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 4, 5, 10]))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda f, _: _hz(f)))
+        ax.set_ylabel("frequency (Hz)")
+    else:
+        ax.set_ylim(-0.5, top)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_ylabel("coefficient" if y_axis == "mfcc" else "row")
+
+
+def _round_frequencies(centres: NDArray) -> NDArray:
+    """Round frequencies inside the range, far enough from each other on the axis to be read."""
+    low, high = float(centres[0]), float(centres[-1])
+    nice = [m * 10.0**e for e in range(-2, 7) for m in (1, 2, 3, 4, 5, 6, 8)]
+    nice += [12000.0, 16000.0]
+    places = np.arange(len(centres)) / max(len(centres) - 1, 1)
+    chosen: list[float] = []
+    order = sorted(nice, key=lambda f: (_roundness(f), -f))
+    for frequency in order:
+        if not low <= frequency <= high:
+            continue
+        place = np.interp(frequency, centres, places)
+        if all(abs(place - np.interp(other, centres, places)) > 0.075 for other in chosen):
+            chosen.append(frequency)
+    return np.array(sorted(chosen)) if chosen else np.array([low, high])
+
+
+def _roundness(frequency: float) -> int:
+    """0 for 1, 10, 100, ...; larger for less round numbers."""
+    digit = round(frequency / 10.0 ** math.floor(math.log10(frequency)), 3)
+    return {1.0: 0, 2.0: 1, 5.0: 1, 4.0: 2, 8.0: 3}.get(digit, 4)
+
+
+def _hz(frequency: float) -> str:
+    return f"{frequency / 1000:g}k" if abs(frequency) >= 1000 else f"{frequency:g}"

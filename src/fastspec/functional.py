@@ -1,0 +1,512 @@
+"""Spectrograms as functions: check the arguments, make the plan, call the op.
+
+Names, argument order, defaults and meaning of ``spectrogram``, ``inverse_spectrogram``, ``melscale_fbanks``,
+``linear_fbanks``, ``create_dct`` and ``amplitude_to_DB`` are torchaudio's. Shapes: B batch, T samples, M
+frames, F bins, K bands; any leading dimensions, written ``...``, are kept.
+
+Arguments that several functions share:
+
+    window: tensor [win_length]; in stft, istft, mel_spectrogram, mfcc and lfcc also a name or (name,
+        parameter) of ``fastspec.bases.get_window``; None is a periodic Hann window.
+    win_length, hop_length: samples, 1 <= win_length <= n_fft, hop_length >= 1. A window shorter than n_fft
+        stands in the middle of the frame.
+    center: pad both sides so that frame m is centred on sample m * hop_length. center_pad: samples padded on
+        each side then (default n_fft // 2; HiFi-GAN and its kin: (n_fft - hop_length) // 2).
+    pad_mode: "reflect", "constant" (zeros), "replicate", "circular".
+    normalized: True or "window" divides the spectrum by the window's L2 norm, "frame_length" by sqrt(n_fft).
+    power: exponent p of the magnitude; eps: added under the root, (|y|^2 + eps)^(p/2).
+    log: None, "ln", "log10", "log1p" (ln(1 + log_scale u)) or "db" (20/p log10 u, decibels whatever p is).
+        floor: smallest value under ln, log10 and db; floor_mode "add" adds it instead of clamping.
+    dtype: compute in, and return, this dtype. Default: the waveform's. float16 and bfloat16 are computed in
+        float32 (and a complex result stays complex64); int16 samples are divided by 32768 and give float32.
+    backend: name of the one backend that may run; it runs or raises NotImplementedError. Default: the best
+        one.
+    out: contiguous tensor of the result's shape and dtype, written and returned; not where gradients are
+        recorded.
+
+Errors: ValueError names the argument, its value and what is allowed. NaN and infinity among the samples reach
+the frames that hold them and no others.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import bases
+from ._inputs import (
+    Window,
+    check_pad,
+    compute_dtype,
+    constant,
+    fold_waveform,
+    make_bank,
+    make_ending,
+    make_window,
+    normalization,
+    normalize_window,
+    unfold,
+)
+from ._inverse import invert
+from .ops.frame_transform import frame_transform
+from .ops.spectral_power import spectral_power
+from .plan import Ending, FramePlan
+
+__all__ = [
+    "amplitude_to_DB",
+    "apply_filterbank",
+    "create_dct",
+    "inverse_spectrogram",
+    "istft",
+    "lfcc",
+    "linear_fbanks",
+    "mel_spectrogram",
+    "melscale_fbanks",
+    "mfcc",
+    "spectrogram",
+    "stft",
+]
+
+
+def spectrogram(
+    waveform: Tensor,
+    pad: int,
+    window: Window,
+    n_fft: int,
+    hop_length: int | None,
+    win_length: int | None,
+    power: float | None,
+    normalized: bool | str,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    onesided: bool = True,
+    return_complex: bool | None = None,
+    *,
+    log: str | None = None,
+    floor: float = 1e-10,
+    floor_mode: str = "clamp",
+    log_scale: float = 1.0,
+    eps: float = 0.0,
+    center_pad: int | None = None,
+    backend: str | None = None,
+    dtype: torch.dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Spectrum of every frame: complex, or a power of its magnitude, in one pass.
+
+    Args:
+        waveform: samples [..., T].
+        pad: zeros added on both sides before anything else.
+        power: 2 power, 1 magnitude, any positive number; None keeps the complex spectrum (then no log and no
+            eps).
+        onesided: the n_fft // 2 + 1 bins that a real signal needs; False: all n_fft.
+        return_complex: deprecated and without effect, as in torchaudio.
+        others: see the module.
+
+    Returns:
+        [..., F, M] with M = (T + 2 pad + 2 center_pad - n_fft) // hop_length + 1.
+    """
+    if return_complex is not None:
+        warnings.warn("return_complex has no effect: power=None returns the complex spectrum", stacklevel=2)
+    ending = make_ending(power, eps, log, floor, floor_mode, log_scale)
+    plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, onesided, center_pad)
+    return _transform(waveform, pad, window, None, plan, ending, normalized, backend, dtype, out)
+
+
+def stft(
+    waveform: Tensor,
+    n_fft: int = 400,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Window = None,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    normalized: bool | str = False,
+    onesided: bool = True,
+    *,
+    center_pad: int | None = None,
+    backend: str | None = None,
+    dtype: torch.dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Complex short-time Fourier transform: y[f, m] = sum_n w[n] x[m hop + n - center_pad] exp(-2 pi i f n /
+    n_fft).
+
+    Args:
+        waveform: samples [..., T].
+        hop_length: default n_fft // 4, as torch.stft's.
+        others: see the module. Unlike torch.stft's, the default window is Hann, and normalized=True means
+            "window".
+
+    Returns:
+        Complex [..., F, M].
+    """
+    plan = FramePlan.make(
+        n_fft, _quarter(n_fft, hop_length), win_length, center, pad_mode, onesided, center_pad
+    )
+    return _transform(waveform, 0, window, None, plan, None, normalized, backend, dtype, out)
+
+
+def istft(
+    spectrum: Tensor,
+    n_fft: int = 400,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Window = None,
+    center: bool = True,
+    normalized: bool | str = False,
+    onesided: bool = True,
+    length: int | None = None,
+    *,
+    center_pad: int | None = None,
+    backend: str | None = None,
+) -> Tensor:
+    """Inverse of ``stft``: the signal whose STFT is nearest in the least-squares sense (Griffin & Lim 1984,
+    eq. 6).
+
+    Args:
+        spectrum: complex [..., F, M], F = n_fft // 2 + 1, or n_fft when not onesided (only the first half is
+            used).
+        hop_length: default n_fft // 4, as in ``stft``.
+        length: samples to return; beyond the last frame they are zero, with a warning. Default: what the
+            frames cover without the padding of ``center``.
+        others: see the module.
+
+    Returns:
+        Samples [..., length].
+
+    Raises:
+        ValueError: among others, where the squared windows sum to less than 1e-11: no frame tells those
+            samples.
+    """
+    plan = FramePlan.make(
+        n_fft, _quarter(n_fft, hop_length), win_length, center, "constant", True, center_pad
+    )
+    return invert(spectrum, window, plan, length, normalization(normalized), onesided, backend or "")
+
+
+def inverse_spectrogram(
+    spectrogram: Tensor,
+    length: int | None,
+    pad: int,
+    window: Window,
+    n_fft: int,
+    hop_length: int | None,
+    win_length: int | None,
+    normalized: bool | str,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    onesided: bool = True,
+    *,
+    center_pad: int | None = None,
+    backend: str | None = None,
+) -> Tensor:
+    """Inverse of ``spectrogram(power=None)``; ``istft`` with torchaudio's argument order.
+
+    Args:
+        spectrogram: complex [..., F, M].
+        length: samples to return, or None for what the frames cover.
+        pad: the ``pad`` of the forward transform, removed when length is given.
+        pad_mode: without effect; the padding is cut off.
+        others: see ``istft`` and the module.
+
+    Returns:
+        Samples [..., length].
+    """
+    plan = FramePlan.make(n_fft, hop_length, win_length, center, "constant", True, center_pad)
+    check_pad(pad)
+    padded = length + 2 * pad if length is not None else None
+    samples = invert(spectrogram, window, plan, padded, normalization(normalized), onesided, backend or "")
+    return samples if length is None or pad == 0 else samples[..., pad : pad + length]
+
+
+def mel_spectrogram(
+    waveform: Tensor,
+    sample_rate: int = 16000,
+    n_fft: int = 400,
+    win_length: int | None = None,
+    hop_length: int | None = None,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    pad: int = 0,
+    n_mels: int = 128,
+    window: Window = None,
+    power: float = 2.0,
+    normalized: bool | str = False,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    norm: str | None = None,
+    mel_scale: str = "htk",
+    *,
+    filterbank: Tensor | None = None,
+    log: str | None = None,
+    floor: float = 1e-10,
+    floor_mode: str = "clamp",
+    log_scale: float = 1.0,
+    eps: float = 0.0,
+    center_pad: int | None = None,
+    backend: str | None = None,
+    dtype: torch.dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Mel spectrogram, from samples to (logarithms of) bands in one pass.
+
+    Args:
+        waveform: samples [..., T].
+        sample_rate: in Hz.
+        hop_length: default win_length // 2.
+        f_min, f_max: range of the bands in Hz; f_max defaults to half the sample rate.
+        n_mels, norm, mel_scale: see ``melscale_fbanks``.
+        filterbank: any matrix [F, K] to use instead; then sample_rate, f_min, f_max, n_mels, norm and
+            mel_scale have no effect.
+        others: see the module.
+
+    Returns:
+        [..., K, M].
+    """
+    if power is None:
+        raise ValueError("power must be a positive number, got None: a complex spectrum has no bands")
+    ending = make_ending(power, eps, log, floor, floor_mode, log_scale)
+    plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, True, center_pad)
+    if filterbank is None:
+        bank = (
+            bases.mel_filterbank,
+            _mel_arguments(plan.n_bins, f_min, f_max, n_mels, sample_rate, norm, mel_scale),
+        )
+    else:
+        bank = filterbank
+    return _transform(waveform, pad, window, bank, plan, ending, normalized, backend, dtype, out)
+
+
+def mfcc(
+    waveform: Tensor,
+    sample_rate: int = 16000,
+    n_mfcc: int = 40,
+    dct_norm: str | None = "ortho",
+    log_mels: bool = False,
+    *,
+    top_db: float | None = 80.0,
+    dct: Tensor | None = None,
+    **mel: Any,
+) -> Tensor:
+    """Mel-frequency cepstral coefficients: the DCT of the logarithms of the mel bands.
+
+    Args:
+        waveform: samples [..., T].
+        n_mfcc: number of coefficients, at most n_mels.
+        dct_norm: "ortho" or None, see ``create_dct``.
+        log_mels: ln(u + 1e-6). Default: decibels, 10 log10(max(u, 1e-10)), limited to top_db below their
+            maximum.
+        top_db: see ``amplitude_to_DB``; None for no limit.
+        dct: any matrix [K, n_mfcc] to use instead of the DCT.
+        mel: arguments of ``mel_spectrogram``, but none of log, floor, floor_mode, log_scale, out.
+
+    Returns:
+        [..., n_mfcc, M].
+    """
+    n_bands = mel["filterbank"].shape[-1] if mel.get("filterbank") is not None else mel.get("n_mels", 128)
+    dct = (bases.create_dct, (n_mfcc, n_bands, dct_norm)) if dct is None else dct
+    return _cepstrum(waveform, dct, log_mels, top_db, sample_rate=sample_rate, **mel)
+
+
+def lfcc(
+    waveform: Tensor,
+    sample_rate: int = 16000,
+    n_filter: int = 128,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    n_lfcc: int = 40,
+    dct_norm: str | None = "ortho",
+    log_lf: bool = False,
+    *,
+    top_db: float | None = 80.0,
+    filterbank: Tensor | None = None,
+    dct: Tensor | None = None,
+    **spectral: Any,
+) -> Tensor:
+    """Linear-frequency cepstral coefficients: ``mfcc`` on bands evenly spaced in Hz.
+
+    Args:
+        waveform: samples [..., T].
+        n_filter, f_min, f_max: see ``linear_fbanks``; f_max defaults to half the sample rate.
+        n_lfcc: number of coefficients, at most n_filter.
+        dct_norm, log_lf, top_db, dct: as in ``mfcc``.
+        filterbank: any matrix [F, n_filter] to use instead.
+        spectral: n_fft and further arguments of ``mel_spectrogram``, but none of log, floor, floor_mode,
+            log_scale, out.
+
+    Returns:
+        [..., n_lfcc, M].
+    """
+    if filterbank is None:
+        high = float(sample_rate // 2) if f_max is None else f_max
+        arguments = (spectral.get("n_fft", 400) // 2 + 1, f_min, high, n_filter, sample_rate // 2 * 2)
+        filterbank = _constant_like(waveform, spectral.get("dtype"), bases.linear_filterbank, arguments)
+    dct = (bases.create_dct, (n_lfcc, filterbank.shape[-1], dct_norm)) if dct is None else dct
+    return _cepstrum(waveform, dct, log_lf, top_db, filterbank=filterbank, **spectral)
+
+
+def apply_filterbank(spectrogram: Tensor, filterbank: Tensor) -> Tensor:
+    """Bands of a spectrogram that is there already: [..., F, M] and [F, K] to [..., K, M].
+
+    From samples, ``mel_spectrogram(filterbank=...)`` is faster: it never writes the spectrogram.
+    """
+    if spectrogram.dim() < 2 or not spectrogram.is_floating_point():
+        raise ValueError(
+            "spectrogram must be a real tensor [..., F, M], "
+            f"got {spectrogram.dtype} of shape {list(spectrogram.shape)}"
+        )
+    bank = make_bank(filterbank, spectrogram.shape[-2], spectrogram.dtype, spectrogram.device)
+    return torch.matmul(bank.t(), spectrogram)
+
+
+def amplitude_to_DB(
+    x: Tensor, multiplier: float, amin: float, db_multiplier: float, top_db: float | None = None
+) -> Tensor:
+    """Decibels: multiplier (log10(max(x, amin)) - db_multiplier), at most top_db below their maximum.
+
+    Args:
+        x: [..., F, M], power or magnitude.
+        multiplier: 10 for power, 20 for magnitude.
+        amin: smallest value under the logarithm, positive.
+        db_multiplier: log10 of the reference value.
+        top_db: limit below the maximum, taken over the last three dimensions (channel, F, M), or None. One
+            NaN among them makes them all NaN.
+
+    Returns:
+        Tensor of the shape of x.
+    """
+    if not x.is_floating_point():
+        raise ValueError(f"x must be a real floating point tensor, got {x.dtype}")
+    if not amin > 0:
+        raise ValueError(f"amin must be positive, got {amin!r}")
+    return _limit_range(multiplier * (torch.log10(torch.clamp(x, min=amin)) - db_multiplier), top_db)
+
+
+def melscale_fbanks(
+    n_freqs: int,
+    f_min: float,
+    f_max: float,
+    n_mels: int,
+    sample_rate: int,
+    norm: str | None = None,
+    mel_scale: str = "htk",
+) -> Tensor:
+    """Triangular mel filters [n_freqs, n_mels] in the default dtype; see ``bases.mel_filterbank``.
+
+    As torchaudio, takes the last bin for sample_rate // 2 Hz, which half an odd sample rate is not.
+    """
+    arguments = _mel_arguments(n_freqs, f_min, f_max, n_mels, sample_rate, norm, mel_scale)
+    return torch.tensor(bases.mel_filterbank(*arguments), dtype=torch.get_default_dtype())
+
+
+def linear_fbanks(n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: int) -> Tensor:
+    """Triangular filters [n_freqs, n_filter], evenly spaced in Hz, in the default dtype."""
+    bank = bases.linear_filterbank(n_freqs, f_min, f_max, n_filter, sample_rate // 2 * 2)
+    return torch.tensor(bank, dtype=torch.get_default_dtype())
+
+
+def create_dct(n_mfcc: int, n_mels: int, norm: str | None) -> Tensor:
+    """DCT-II matrix [n_mels, n_mfcc] in the default dtype; norm "ortho" or None; see ``bases.create_dct``."""
+    return torch.tensor(bases.create_dct(n_mfcc, n_mels, norm), dtype=torch.get_default_dtype())
+
+
+Builder = tuple[Callable, tuple]  # a builder of bases and its arguments, for a constant not made yet
+
+
+def _transform(
+    waveform: Tensor,
+    pad: int,
+    window: Window,
+    bank: Tensor | Builder | None,
+    plan: FramePlan,
+    ending: Ending | None,
+    normalized: bool | str,
+    backend: str | None,
+    dtype: torch.dtype | None,
+    out: Tensor | None,
+) -> Tensor:
+    """Samples [..., T] to the complex spectrum [..., F, M] (ending None), or to its ending [..., K or F, M]."""
+    x, compute, result = fold_waveform(waveform, dtype)
+    leading = waveform.shape[:-1]
+    if pad != 0:
+        check_pad(pad)
+        x = torch.nn.functional.pad(x, (pad, pad))
+    device = x.device
+    w = make_window(window, plan.win_length, compute, device)
+    if normalized is not False:
+        w = normalize_window(w, normalization(normalized), plan.n_fft)
+    if isinstance(bank, tuple):
+        bank = constant(*bank, compute, device)
+    elif bank is not None:
+        bank = make_bank(bank, plan.n_bins, compute, device)
+    folded = None if out is None else _fold_out(out, leading, result)
+    if ending is None:
+        y = frame_transform(x, w, plan, backend or "", folded)
+    else:
+        y = spectral_power(x, w, bank, plan, ending, backend or "", folded)
+    return unfold(y, leading, result) if out is None else out
+
+
+def _fold_out(out: Tensor, leading: torch.Size, result: torch.dtype) -> Tensor:
+    """``out`` as the op's [B, ...], which the op checks further."""
+    if result not in (torch.float32, torch.float64):
+        raise ValueError(f"out takes float32 and float64 results alone, got dtype {result}")
+    if not out.is_contiguous() or out.shape[:-2] != leading:
+        raise ValueError(
+            f"out must be contiguous with leading dimensions {list(leading)}, got {list(out.shape)}"
+        )
+    return out.view(-1, *out.shape[-2:])
+
+
+def _cepstrum(
+    waveform: Tensor, dct: Tensor | Builder, log_bands: bool, top_db: float | None, **arguments: Any
+) -> Tensor:
+    """DCT of the logarithmic bands. The 10 of the decibels goes into the small matrix, not the large array."""
+    dtype = arguments.pop("dtype", None) or waveform.dtype
+    result = torch.float32 if dtype is torch.int16 else dtype
+    log = {"log": "ln", "floor": 1e-6, "floor_mode": "add"} if log_bands else {"log": "log10", "floor": 1e-10}
+    bands = mel_spectrogram(waveform, dtype=compute_dtype(result), **arguments, **log)
+    if isinstance(dct, tuple):
+        dct = constant(*dct, bands.dtype, bands.device)
+    else:
+        dct = make_bank(dct, bands.shape[-2], bands.dtype, bands.device, "dct")
+    if not log_bands:
+        bands = _limit_range(bands, None if top_db is None else top_db / 10.0)
+        dct = dct * 10.0
+    return torch.matmul(dct.t(), bands).to(result)
+
+
+def _limit_range(x: Tensor, span: float | None) -> Tensor:
+    """Raise what lies more than span below the maximum of the last three dimensions."""
+    if span is None:
+        return x
+    if not span >= 0:
+        raise ValueError(f"top_db must be at least 0 or None, got {span!r}")
+    peak = x.amax(dim=tuple(range(-min(3, x.dim()), 0)), keepdim=True)
+    return torch.maximum(x, peak - span)
+
+
+def _quarter(n_fft: int, hop_length: int | None) -> int | None:
+    return max(1, n_fft // 4) if hop_length is None and isinstance(n_fft, int) else hop_length
+
+
+def _mel_arguments(
+    n_freqs: int,
+    f_min: float,
+    f_max: float | None,
+    n_mels: int,
+    sample_rate: int,
+    norm: str | None,
+    mel_scale: str,
+) -> tuple:
+    high = float(sample_rate // 2) if f_max is None else f_max
+    return n_freqs, f_min, high, n_mels, sample_rate // 2 * 2, norm, mel_scale
+
+
+def _constant_like(waveform: Tensor, dtype: torch.dtype | None, build: Callable, arguments: tuple) -> Tensor:
+    return constant(build, arguments, compute_dtype(dtype or waveform.dtype), waveform.device)

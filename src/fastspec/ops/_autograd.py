@@ -1,0 +1,223 @@
+"""What the ops share: the direct call, the registration with torch, and the autograd of the three linear ops.
+
+<y, T(x, w)> with T = frame_transform is linear in each of x, w and y. The three linear ops are its partial gradients,
+
+    in y: frame_transform(x, w)     in x: overlap_add(y, w)     in w: basis_grad(x, y)
+
+so the gradients of each op are the other two, to any order. A call takes one of three ways:
+
+- directly to the backend, when nothing traces or differentiates (`is_direct`): about a microsecond;
+- through an autograd.Function with backward, jvp and vmap, when something does;
+- through the same Function without jvp and vmap under torch.compile, which accepts no other (and through the plain
+  reference where torch.func transforms are compiled).
+
+The Functions call the backend directly when their tensors are plain, and `torch.ops.fastspec.*` otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+from ..dispatch import choose
+from ..plan import FramePlan
+
+PLAN_SCHEMA = "int n_fft, int hop_length, int win_length, int pad, str pad_mode, bool onesided"
+PLAN_ARGS = 6
+
+INPUTS = {"frame_transform": ("x", "window"), "overlap_add": ("y", "window"), "basis_grad": ("x", "y")}
+GRADIENT = {"y": "frame_transform", "x": "overlap_add", "window": "basis_grad"}
+
+LIBRARY = torch.library.Library("fastspec", "DEF")
+
+_PLAIN = (Tensor, Parameter)
+_functorch_level = torch._C._functorch.maybe_current_level
+_n_dispatch_modes = torch._C._len_torch_dispatch_stack
+_tracing_state = torch._C._get_tracing_state
+
+
+def is_direct(*tensors: Tensor | None) -> bool:
+    """True when a backend may be called at once: nobody traces, transforms or differentiates, all is plain memory."""
+    if (
+        torch.compiler.is_compiling()
+        or _functorch_level() is not None
+        or forward_ad._current_level >= 0
+        or _n_dispatch_modes()
+        or _tracing_state() is not None
+    ):
+        return False
+    grad = torch.is_grad_enabled()
+    for tensor in tensors:
+        if tensor is not None and (
+            type(tensor) not in _PLAIN or (grad and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg()
+        ):
+            return False
+    return True
+
+
+def in_compiled_transform(backend: str) -> bool:
+    """True inside torch.compile inside a torch.func transform, where the reference runs as plain PyTorch.
+
+    Dynamo would there use a Function's forward and forget its backward, without an error (torch 2.13).
+    """
+    if not (torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()):
+        return False
+    if backend not in ("", "reference"):
+        raise NotImplementedError(f"backend {backend!r} cannot run a torch.func transform inside torch.compile")
+    return True
+
+
+def check_out(out: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+    """Raise ValueError unless `out` is None or fits; it must be contiguous, as backends write to its memory."""
+    if out is not None and (
+        out.shape != shape or out.dtype != dtype or out.device != device or not out.is_contiguous() or out.requires_grad
+    ):
+        raise ValueError(
+            f"out must be a contiguous {dtype} tensor of shape {list(shape)} on {device} that requires no gradient, "
+            f"got {out.dtype}, shape {list(out.shape)}, on {out.device}"
+        )
+
+
+def copy_out(out: Tensor, result: Tensor) -> Tensor:
+    """Write a result that did not come from a direct call into `out`."""
+    if result.requires_grad:
+        raise ValueError("out must be None where a gradient is needed; use torch.no_grad() or leave out away")
+    return out.copy_(result)
+
+
+def check_signal(x: Tensor, plan: FramePlan) -> None:
+    """Raise ValueError unless x is [B, T] of a supported dtype and long enough."""
+    if x.dim() != 2 or x.shape[0] < 1:
+        raise ValueError(f"x must have shape [B, T] with B >= 1, got {list(x.shape)}")
+    if x.dtype not in (torch.float32, torch.float64, torch.int16):
+        raise ValueError(f"x must be float32, float64 or int16, got {x.dtype}")
+    plan.check_length(x.shape[1])
+
+
+def check_spectrum(y: Tensor, plan: FramePlan, length: int) -> None:
+    """Raise ValueError unless y is complex [B, F, M], M being the frames of a clip of `length` samples."""
+    plan.check_length(length)
+    if y.dim() != 3 or y.shape[0] < 1 or y.shape[1] != plan.n_bins or y.shape[2] != plan.n_frames(length):
+        raise ValueError(
+            f"y must have shape [B, F, M] = [B, {plan.n_bins}, {plan.n_frames(length)}] for {length} samples, "
+            f"got {list(y.shape)}"
+        )
+    if not y.is_complex():
+        raise ValueError(f"y must be complex64 or complex128, got {y.dtype}")
+
+
+def check_parameter(name: str, tensor: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
+    """Raise ValueError unless a window or bank has this shape, and the compute dtype and device of `like`."""
+    if tensor.shape != shape:
+        raise ValueError(f"{name} must have shape {list(shape)}, got {list(tensor.shape)}")
+    if tensor.dtype != real_dtype(like.dtype) or tensor.device != like.device:
+        raise ValueError(
+            f"{name} must be {real_dtype(like.dtype)} on {like.device}, got {tensor.dtype} on {tensor.device}"
+        )
+
+
+def real_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype that signals of this dtype are computed in: int16 in float32."""
+    return torch.float64 if dtype in (torch.float64, torch.complex128) else torch.float32
+
+
+def complex_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of the spectrum of signals of this dtype."""
+    return torch.complex128 if dtype in (torch.float64, torch.complex128) else torch.complex64
+
+
+def register(name: str, schema: str, kernel: Callable, fake: Callable) -> None:
+    """Define `torch.ops.fastspec.<name>`: opaque to tracers, for every device, without gradients of its own.
+
+    `fake` tells tracers the shapes.
+    """
+    LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
+    LIBRARY.impl(name, torch.no_grad()(kernel), "CompositeExplicitAutograd")
+    torch.library.register_fake(f"fastspec::{name}", fake, lib=LIBRARY)
+
+
+def vmap_loop(apply: Callable, info: Any, in_dims: tuple, *args: Any) -> tuple[Tensor, int]:
+    """A vmap rule that calls once per mapped element."""
+    parts = [
+        apply(*(a if d is None else a.select(d, i) for a, d in zip(args, in_dims, strict=True)))
+        for i in range(info.batch_size)
+    ]
+    return torch.stack(parts), 0
+
+
+def vmap_fold(apply: Callable, in_dims: tuple, first: Tensor, *rest: Any) -> tuple[Tensor, int]:
+    """A vmap rule for a mapped first argument [B, ...] alone: one call with the mapped axis folded into B."""
+    first = first.movedim(in_dims[0], 0)
+    return apply(first.flatten(0, 1), *rest).unflatten(0, first.shape[:2]), 0
+
+
+def linear(name: str, first: Tensor, second: Tensor, plan: FramePlan, length: int, backend: str) -> Tensor:
+    """One of the three linear ops, differentiable. `length` is T, whichever the op."""
+    functions = _TRACED if torch.compiler.is_compiling() else _EAGER
+    return functions[name].apply(first, second, plan, length, backend)
+
+
+def _forward(name: str, first: Tensor, second: Tensor, plan: FramePlan, length: int, backend: str) -> Tensor:
+    lengths = (length,) if name == "overlap_add" else ()
+    if is_direct(first, second):
+        return choose(name, backend, plan, first, second).forward(first, second, plan, *lengths)
+    return getattr(torch.ops.fastspec, name)(first, second, *plan.args(), *lengths, backend)
+
+
+def _linear_functions(name: str) -> tuple[type[torch.autograd.Function], type[torch.autograd.Function]]:
+    inputs = INPUTS[name]
+    (output,) = set(GRADIENT) - set(inputs)
+
+    class Traced(torch.autograd.Function):
+        @staticmethod
+        def forward(first, second, plan, length, backend):
+            return _forward(name, first, second, plan, length, backend)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs[:2])
+            ctx.rest = inputs[2:]
+
+        @staticmethod
+        def backward(ctx, grad):
+            values = dict(zip(inputs, ctx.saved_tensors, strict=True)) | {output: grad}
+            grads = [None, None]
+            for i, slot in enumerate(inputs):
+                if ctx.needs_input_grad[i]:
+                    op = GRADIENT[slot]
+                    grads[i] = linear(op, *(values[s] for s in INPUTS[op]), *ctx.rest)
+            return *grads, None, None, None
+
+    class Eager(Traced):
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            Traced.setup_context(ctx, inputs, output)
+            ctx.save_for_forward(*inputs[:2])
+
+        @staticmethod
+        def jvp(ctx, d_first, d_second, *_):
+            first, second = ctx.saved_tensors
+            terms = []
+            if d_first is not None:
+                terms.append(linear(name, d_first, second, *ctx.rest))
+            if d_second is not None:
+                terms.append(linear(name, first, d_second, *ctx.rest))
+            return sum(terms[1:], terms[0])
+
+        @staticmethod
+        def vmap(info, in_dims, *args):
+            if in_dims[1] is None and name != "basis_grad":  # basis_grad sums over B
+                return vmap_fold(Eager.apply, in_dims, *args)
+            return vmap_loop(Eager.apply, info, in_dims, *args)
+
+    return Traced, Eager
+
+
+_TRACED, _EAGER = {}, {}
+for _name in INPUTS:
+    _TRACED[_name], _EAGER[_name] = _linear_functions(_name)

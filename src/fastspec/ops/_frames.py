@@ -1,0 +1,67 @@
+"""Padding and framing in plain PyTorch, and their adjoints: what the four references share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..plan import FramePlan
+
+DTYPES = (torch.float32, torch.float64, torch.int16)
+INT16_SCALE = 1.0 / 32768.0
+
+
+def refuse(plan: FramePlan, *tensors: Tensor | None) -> str | None:
+    """The references run everywhere, in float32 and float64 (and int16 samples)."""
+    for tensor in tensors:
+        if tensor is not None and tensor.dtype not in DTYPES and tensor.dtype not in (torch.complex64, torch.complex128):
+            return f"the reference computes in float32 and float64, not in {tensor.dtype}"
+    return None
+
+
+def to_float(x: Tensor) -> Tensor:
+    """Samples as numbers: int16 PCM means x / 32768 in float32."""
+    return x.to(torch.float32) * INT16_SCALE if x.dtype == torch.int16 else x
+
+
+def _sources(plan: FramePlan, length: int, device: torch.device) -> Tensor:
+    """For each sample of the padded signal the index it is copied from; `length` stands for a zero."""
+    t = torch.arange(-plan.pad, length + plan.pad, device=device)
+    if plan.pad_mode == "reflect":
+        t = t.abs()
+        return (length - 1) - ((length - 1) - t).abs()
+    if plan.pad_mode == "replicate":
+        return t.clamp(0, length - 1)
+    if plan.pad_mode == "circular":
+        return t.remainder(length)
+    return t.where((t >= 0) & (t < length), length)
+
+
+def frames(x: Tensor, plan: FramePlan) -> Tensor:
+    """Frames [B, M, n_fft] of x [B, T], padded as the plan says. A view of the padded signal."""
+    if plan.pad:
+        x = F.pad(x, (0, 1)).index_select(1, _sources(plan, x.shape[1], x.device))
+    return x.unfold(1, plan.n_fft, plan.hop_length)
+
+
+def fold(pieces: Tensor, plan: FramePlan, length: int) -> Tensor:
+    """The adjoint of `frames`: pieces [B, M, n_fft] added where they come from, [B, T = length]."""
+    n_frames = pieces.shape[1]
+    covered = (n_frames - 1) * plan.hop_length + plan.n_fft
+    padded = F.fold(pieces.mT, (1, covered), (1, plan.n_fft), stride=(1, plan.hop_length)).flatten(1)
+    padded = F.pad(padded, (0, length + 2 * plan.pad - covered))
+    if not plan.pad:
+        return padded
+    sources = _sources(plan, length, pieces.device)
+    return padded.new_zeros(pieces.shape[0], length + 1).index_add_(1, sources, padded)[:, :length].contiguous()
+
+
+def spectrum(pieces: Tensor, plan: FramePlan) -> Tensor:
+    """[.., n_fft] real -> [.., F]: sum over n of pieces[n] exp(-2 pi i f n / n_fft)."""
+    return torch.fft.rfft(pieces) if plan.onesided else torch.fft.fft(pieces)
+
+
+def spectrum_adjoint(y: Tensor, plan: FramePlan) -> Tensor:
+    """The adjoint of `spectrum`: Re of the sum over f of y[f] exp(+2 pi i f n / n_fft), absent bins being zero."""
+    return torch.fft.ifft(y, n=plan.n_fft, norm="forward").real

@@ -1,0 +1,111 @@
+"""spectral_power in plain PyTorch, forward and backward, and the ending with its slopes.
+
+`powers`, `compress` and their slopes are differentiable PyTorch: the exact second derivatives of the op are composed
+from them. They never divide by zero, so silence gives zero gradients of every order, not NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ...plan import Ending, FramePlan
+from .._frames import refuse
+from ..basis_grad import reference as basis_grad
+from ..frame_transform import reference as frame_transform
+from ..overlap_add import reference as overlap_add
+
+__all__ = ["backward", "bands", "compress", "compress_slope", "forward", "power_slope", "powers", "refuse"]
+
+
+def _energy(y: Tensor, ending: Ending) -> Tensor:
+    energy = y.real.square() + y.imag.square()
+    return energy + ending.eps if ending.eps else energy
+
+
+def _raise(energy: Tensor, exponent: float) -> Tensor:
+    """energy ** exponent, with value and slope 0 at energy = 0 whatever the exponent."""
+    silent = energy == 0
+    return energy.masked_fill(silent, 1.0).pow(exponent).masked_fill(silent, 0.0)
+
+
+def powers(y: Tensor, ending: Ending) -> Tensor:
+    """v = (|y|^2 + eps)^(power / 2)."""
+    energy = _energy(y, ending)
+    return energy if ending.power == 2 else _raise(energy, ending.power / 2)
+
+
+def power_slope(y: Tensor, ending: Ending) -> Tensor | float:
+    """dv / d|y|^2, so that the gradient of v in y is 2 * y * power_slope; 0 where v is 0 and power is not 2."""
+    if ending.power == 2:
+        return 1.0
+    half = ending.power / 2
+    return half * _raise(_energy(y, ending), half - 1)
+
+
+def bands(v: Tensor, bank: Tensor) -> Tensor:
+    """u = bank^T v for every clip: v [B, F, M], bank [F, K] -> [B, K, M]. (`@` rounds differently with gradients.)"""
+    return torch.bmm(bank.mT.expand(v.shape[0], -1, -1), v)
+
+
+def compress(u: Tensor, ending: Ending) -> Tensor:
+    """The compression of u, see `Ending`."""
+    if ending.log == "none":
+        return u
+    if ending.log == "log1p":
+        return torch.log1p(ending.scale * u)
+    floored = u.clamp(min=ending.floor) if ending.floor_mode == "clamp" else u + ending.floor
+    if ending.log == "ln":
+        return floored.log()
+    return floored.log10() * (ending.multiplier if ending.log == "db" else 1.0)
+
+
+def compress_slope(u: Tensor, ending: Ending) -> Tensor | float:
+    """d compress(u) / du."""
+    if ending.log == "none":
+        return 1.0
+    if ending.log == "log1p":
+        return ending.scale / (1.0 + ending.scale * u)
+    if ending.floor_mode == "clamp":
+        flat = (u < ending.floor) | (u == 0)
+    else:
+        u = u + ending.floor
+        flat = u == 0
+    factor = {"ln": 1.0, "log10": 1.0 / math.log(10.0), "db": ending.multiplier / math.log(10.0)}[ending.log]
+    return (factor / u.masked_fill(flat, 1.0)).masked_fill(flat, 0.0)
+
+
+def forward(
+    x: Tensor, window: Tensor, bank: Tensor | None, plan: FramePlan, ending: Ending, out: Tensor | None = None
+) -> Tensor:
+    """compress(bank^T (|frame_transform(x, window)|^2 + eps)^(power / 2)); [B, K, M], or [B, F, M] without a bank."""
+    u = powers(frame_transform.forward(x, window, plan), ending)
+    if bank is not None:
+        u = bands(u, bank)
+    u = compress(u, ending)
+    return u if out is None else out.copy_(u)
+
+
+def backward(
+    grad: Tensor,
+    x: Tensor,
+    window: Tensor,
+    bank: Tensor | None,
+    plan: FramePlan,
+    ending: Ending,
+    need_x: bool,
+    need_window: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of <grad, forward(x, window, bank)> in x [B, T] and in the window [win_length], those needed."""
+    y = frame_transform.forward(x, window, plan)
+    v = powers(y, ending)
+    if bank is None:
+        grad_v = grad * compress_slope(v, ending)
+    else:
+        grad_v = bands(grad * compress_slope(bands(v, bank), ending), bank.mT)
+    grad_y = 2.0 * y * (grad_v * power_slope(y, ending))
+    grad_x = overlap_add.forward(grad_y, window, plan, x.shape[1]) if need_x else None
+    grad_window = basis_grad.forward(x, grad_y, plan) if need_window else None
+    return grad_x, grad_window

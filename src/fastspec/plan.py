@@ -1,0 +1,239 @@
+"""What a transform computes, as plain numbers: the framing of the signal and the ending of the spectrum.
+
+Both classes are frozen, hashable and made of ints, bools, floats and strings alone, so an operator schema can carry
+them (`args()`), and so equal plans are one cached object. Every ValueError about sizes is raised here.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
+
+from torch.compiler import is_compiling
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PAD_MODES = ("reflect", "constant", "replicate", "circular", "none")
+LOGS = ("none", "ln", "log10", "log1p", "db")
+FLOOR_MODES = ("clamp", "add")
+MAX_N_FFT = 65536
+
+
+def _cached(build: Callable[P, R]) -> Callable[P, R]:
+    """lru_cache that torch.compile traces past (it warns about functools' own)."""
+    cached = lru_cache(maxsize=1024, typed=True)(build)
+
+    @wraps(build)
+    def make(*args: P.args, **kwargs: P.kwargs) -> R:
+        return (build if is_compiling() else cached)(*args, **kwargs)
+
+    return make
+
+
+def _integer(name: str, value: object, low: int, high: int | None = None) -> int:
+    allowed = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError(f"{name} must be {allowed}, got {value!r}") from None
+    if isinstance(value, bool) or number < low or (high is not None and number > high):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return number
+
+
+def _real(name: str, value: object, low: float, *, strict: bool = False) -> float:
+    allowed = f"a finite number {'>' if strict else '>='} {low:g}"
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}") from None
+    if not math.isfinite(number) or number < low or (strict and number == low):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return number
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """How a signal of T samples is padded and cut into M frames, and how many bins a frame gives.
+
+    Build one with `FramePlan.make`, which checks; the bare constructor trusts its arguments.
+
+    Attributes:
+        n_fft: frame length N in samples.
+        hop_length: samples from one frame to the next; may exceed n_fft.
+        win_length: window length in samples; a shorter window stands in the middle of the frame.
+        pad: samples added on each side of the signal.
+        pad_mode: where they come from: "reflect", "constant" (zeros), "replicate", "circular"; "none" when pad is 0.
+        onesided: keep the bins 0 .. n_fft // 2 only (all that a real signal needs).
+    """
+
+    n_fft: int
+    hop_length: int
+    win_length: int
+    pad: int
+    pad_mode: str
+    onesided: bool = True
+
+    @staticmethod
+    @_cached
+    def make(
+        n_fft: int,
+        hop_length: int | None = None,
+        win_length: int | None = None,
+        center: bool = True,
+        pad_mode: str = "reflect",
+        onesided: bool = True,
+        center_pad: int | None = None,
+    ) -> FramePlan:
+        """The plan for these parameters, the same object whenever they are the same.
+
+        Args:
+            n_fft: frame length in samples, 2 to 65536, odd or even.
+            hop_length: samples between frames, at least 1. Default: win_length // 2, as in torchaudio.
+            win_length: window length in samples, 1 to n_fft. Default: n_fft.
+            center: pad both sides, so that frame m is centred on sample m * hop_length.
+            pad_mode: "reflect", "constant", "replicate", "circular", or "none" for no padding.
+            onesided: n_fft // 2 + 1 bins instead of n_fft.
+            center_pad: samples added on each side when `center`. Default: n_fft // 2.
+
+        Raises:
+            ValueError: names the argument, its value and what is allowed.
+        """
+        n_fft = _integer("n_fft", n_fft, 2, MAX_N_FFT)
+        win_length = n_fft if win_length is None else _integer("win_length", win_length, 1)
+        if win_length > n_fft:
+            raise ValueError(f"win_length must be at most n_fft = {n_fft}, got {win_length}")
+        if hop_length is None:
+            hop_length = win_length // 2
+            if hop_length < 1:
+                raise ValueError(f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}")
+        hop_length = _integer("hop_length", hop_length, 1)
+        pad_mode = _one_of("pad_mode", pad_mode, PAD_MODES)
+        if center_pad is not None and not center:
+            raise ValueError(f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False")
+        pad = n_fft // 2 if center_pad is None else _integer("center_pad", center_pad, 0)
+        if not center or pad_mode == "none" or pad == 0:
+            pad, pad_mode = 0, "none"
+        return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, bool(onesided))
+
+    @property
+    def n_bins(self) -> int:
+        """F, the number of frequency bins."""
+        return self.n_fft // 2 + 1 if self.onesided else self.n_fft
+
+    @property
+    def left(self) -> int:
+        """First sample of the frame under the window; win_length samples follow."""
+        return (self.n_fft - self.win_length) // 2
+
+    @property
+    def min_length(self) -> int:
+        """The shortest clip, in samples, that this plan accepts."""
+        padding = {"reflect": self.pad + 1, "circular": self.pad}.get(self.pad_mode, 1)
+        return max(1, self.n_fft - 2 * self.pad, padding)
+
+    def n_frames(self, length: int) -> int:
+        """M, the number of frames of a clip of `length` samples."""
+        return (length + 2 * self.pad - self.n_fft) // self.hop_length + 1
+
+    def check_length(self, length: int) -> None:
+        """Raise ValueError when a clip of `length` samples is too short for this plan."""
+        if length < 1:
+            raise ValueError(f"x must hold at least one sample, got {length}")
+        if self.pad_mode == "reflect" and length <= self.pad:
+            raise ValueError(
+                f"x must be longer than the reflect padding of {self.pad} samples, got {length} samples; "
+                "another pad_mode or center=False takes shorter clips"
+            )
+        if self.pad_mode == "circular" and length < self.pad:
+            raise ValueError(
+                f"x must be at least as long as the circular padding of {self.pad} samples, got {length} samples"
+            )
+        if length + 2 * self.pad < self.n_fft:
+            raise ValueError(
+                f"x must hold at least {self.n_fft - 2 * self.pad} samples for one frame "
+                f"(n_fft = {self.n_fft}, padding {self.pad} on each side), got {length}"
+            )
+
+    def args(self) -> tuple[int, int, int, int, str, bool]:
+        """The fields in order, for an operator schema; `FramePlan(*plan.args()) == plan`."""
+        return self.n_fft, self.hop_length, self.win_length, self.pad, self.pad_mode, self.onesided
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What happens to the complex spectrum y: v = (|y|^2 + eps)^(power / 2), then a compression of u = bank^T v.
+
+    Compressions: "none": u; "ln", "log10": logarithm of max(u, floor) (floor_mode "clamp") or of u + floor ("add");
+    "log1p": ln(1 + scale * u); "db": multiplier * log10 of the floored value.
+
+    Gradients: that of |y|^p at y = 0 is 0; clamping passes the gradient where u >= floor; the logarithm of 0
+    (floor = 0 only) passes none.
+    """
+
+    power: float = 2.0
+    eps: float = 0.0
+    log: str = "none"
+    floor: float = 1e-10
+    floor_mode: str = "clamp"
+    scale: float = 1.0
+    multiplier: float = 10.0
+
+    @staticmethod
+    @_cached
+    def make(
+        power: float = 2.0,
+        eps: float = 0.0,
+        log: str | None = None,
+        floor: float = 1e-10,
+        floor_mode: str = "clamp",
+        scale: float = 1.0,
+        multiplier: float = 10.0,
+    ) -> Ending:
+        """The ending for these parameters, the same object whenever they are the same; unused ones do not matter.
+
+        Args:
+            power: exponent p of |y|, any positive real number (1 magnitude, 2 power).
+            eps: added to |y|^2 under the exponent, >= 0.
+            log: None or "none", "ln", "log10", "log1p", "db".
+            floor: smallest value under the logarithm, or the value added to it, >= 0.
+            floor_mode: "clamp" or "add".
+            scale: factor inside log1p, > 0.
+            multiplier: factor outside log10 for "db", > 0 (10 for powers, 20 for magnitudes).
+
+        Raises:
+            ValueError: names the argument, its value and what is allowed.
+        """
+        power = _real("power", power, 0.0, strict=True)
+        eps = _real("eps", eps, 0.0)
+        log = "none" if log is None else _one_of("log", log, LOGS)
+        floor = _real("floor", floor, 0.0)
+        floor_mode = _one_of("floor_mode", floor_mode, FLOOR_MODES)
+        scale = _real("scale", scale, 0.0, strict=True)
+        multiplier = _real("multiplier", multiplier, 0.0, strict=True)
+        if log in ("none", "log1p"):
+            floor, floor_mode = Ending.floor, Ending.floor_mode
+        return Ending(
+            power,
+            eps,
+            log,
+            floor,
+            floor_mode,
+            scale if log == "log1p" else Ending.scale,
+            multiplier if log == "db" else Ending.multiplier,
+        )
+
+    def args(self) -> tuple[float, float, str, float, str, float, float]:
+        """The fields in order, for an operator schema; `Ending(*ending.args()) == ending`."""
+        return self.power, self.eps, self.log, self.floor, self.floor_mode, self.scale, self.multiplier

@@ -1,0 +1,16 @@
+"""The functions of ``fastspec.functional`` as modules: torchaudio's names, arguments and state-dict keys."""
+
+from .amplitude import AmplitudeToDB
+from .cepstral import LFCC, MFCC
+from .mel import MelScale, MelSpectrogram
+from .spectrogram import InverseSpectrogram, Spectrogram
+
+__all__ = [
+    "LFCC",
+    "MFCC",
+    "AmplitudeToDB",
+    "InverseSpectrogram",
+    "MelScale",
+    "MelSpectrogram",
+    "Spectrogram",
+]

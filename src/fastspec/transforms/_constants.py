@@ -1,0 +1,53 @@
+"""How modules hold their constants: a buffer, or a parameter under the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import bases
+
+WindowFn = Callable[..., Tensor] | str | tuple[str, float]
+Trainable = str | Iterable[str]
+
+# torch's own windows lose up to 1e-7 when they are evaluated in float32.
+_TORCH_WINDOWS = frozenset(
+    (
+        torch.hann_window,
+        torch.hamming_window,
+        torch.blackman_window,
+        torch.bartlett_window,
+        torch.kaiser_window,
+    )
+)
+
+
+def trainable_names(trainable: Trainable, allowed: tuple[str, ...]) -> frozenset[str]:
+    """Check which constants are to be trained: one name or several."""
+    names = frozenset((trainable,) if isinstance(trainable, str) else trainable)
+    if not names <= set(allowed):
+        unknown = sorted(map(str, names - set(allowed)))
+        raise ValueError(f"trainable must be among {', '.join(allowed)}, got {', '.join(unknown)}")
+    return names
+
+
+def hold(module: nn.Module, name: str, value: Tensor, trainable: bool) -> None:
+    """Give the module a constant: in its state dict either way."""
+    if trainable:
+        module.register_parameter(name, nn.Parameter(value))
+    else:
+        module.register_buffer(name, value)
+
+
+def window_tensor(window_fn: WindowFn, win_length: int, wkwargs: dict[str, Any] | None) -> Tensor:
+    """The window [win_length] of a function, called as torchaudio does, or of a name of ``bases.get_window``."""
+    arguments = wkwargs or {}
+    if not callable(window_fn):
+        window = bases.get_window(window_fn, win_length, **arguments)
+        return torch.tensor(window, dtype=torch.get_default_dtype())
+    if window_fn in _TORCH_WINDOWS and "dtype" not in arguments:
+        return window_fn(win_length, dtype=torch.float64, **arguments).to(torch.get_default_dtype())
+    return window_fn(win_length, **arguments)
