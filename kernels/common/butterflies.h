@@ -16,7 +16,9 @@ namespace FASTSPEC_NAMESPACE {
 
 // ---- compile-time loops and trigonometry -----------------------------------------------------------------------
 
-template <int I> struct Index { static constexpr int value = I; };
+template <int I> struct Index {
+  static constexpr int value = I;
+};
 
 template <int Begin, int End, class Fn> FS_INLINE void unroll(Fn&& fn) {
   if constexpr (Begin < End) {

@@ -17,10 +17,14 @@ FS_HOST_DEVICE inline long long sample_at(long long s, long long T, long long pa
   if (s >= 0 && s < T) return s;
   if (s >= T + pad || s < -pad) return -1;
   switch (mode) {
-    case kPadReflect: return s < 0 ? -s : 2 * (T - 1) - s;
-    case kPadReplicate: return s < 0 ? 0 : T - 1;
-    case kPadCircular: return s < 0 ? s + T : s - T;
-    default: return -1;
+    case kPadReflect:
+      return s < 0 ? -s : 2 * (T - 1) - s;
+    case kPadReplicate:
+      return s < 0 ? 0 : T - 1;
+    case kPadCircular:
+      return s < 0 ? s + T : s - T;
+    default:
+      return -1;
   }
 }
 

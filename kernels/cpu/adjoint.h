@@ -41,8 +41,8 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
   parallel_for(tasks, threads_for(f), [&](int64_t task) {
     const int64_t vectors = work + 2 * t.bins + n + sums + spare_size;
     const int64_t reader = x ? Reader::memory(l) : 0;
-    V* buffer = static_cast<V*>(
-        fastspec::scratch(size_t(vectors * kLanes + l.size() + l.line() + reader) * sizeof(real)));
+    V* buffer =
+        static_cast<V*>(fastspec::scratch(size_t(vectors * kLanes + l.size() + l.line() + reader) * sizeof(real)));
     V* spectrum = buffer + work;
     V* lanes = spectrum + 2 * t.bins;
     V* sum = lanes + n;
@@ -103,8 +103,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     }
   });
 
-  for (int64_t clip = 0; clip < f.batch && edges; ++clip)
-    fold_edges(l, edge + clip * edges, grad_x + clip * f.samples);
+  for (int64_t clip = 0; clip < f.batch && edges; ++clip) fold_edges(l, edge + clip * edges, grad_x + clip * f.samples);
   if (grad_window) {
     const int64_t left = (n - f.win_length) / 2;
     for (int64_t k = 0; k < f.win_length; ++k) {

@@ -12,12 +12,22 @@
 #endif
 
 #if defined(FASTSPEC_X86)
-namespace avx512_f32 { const fastspec::Kernels& kernels(); }
-namespace avx2_f32 { const fastspec::Kernels& kernels(); }
-namespace avx2_f64 { const fastspec::Kernels& kernels(); }
+namespace avx512_f32 {
+const fastspec::Kernels& kernels();
+}
+namespace avx2_f32 {
+const fastspec::Kernels& kernels();
+}
+namespace avx2_f64 {
+const fastspec::Kernels& kernels();
+}
 #endif
-namespace baseline_f32 { const fastspec::Kernels& kernels(); }
-namespace baseline_f64 { const fastspec::Kernels& kernels(); }
+namespace baseline_f32 {
+const fastspec::Kernels& kernels();
+}
+namespace baseline_f64 {
+const fastspec::Kernels& kernels();
+}
 
 namespace {
 
@@ -106,9 +116,7 @@ template <class Run> int guarded(const fastspec_frames* f, Run&& run) {
     const Level* level = current_level().load(std::memory_order_relaxed);
     run(f->dtype == FASTSPEC_F32 ? level->f32() : level->f64());
     return FASTSPEC_OK;
-  } catch (const std::bad_alloc&) {
-    return FASTSPEC_NO_MEMORY;
-  } catch (...) {
+  } catch (const std::bad_alloc&) { return FASTSPEC_NO_MEMORY; } catch (...) {
     return FASTSPEC_FAILED;
   }
 }
@@ -119,10 +127,11 @@ size_t size_of(const fastspec_frames* f) { return f->dtype == FASTSPEC_F32 ? 4 :
 
 extern "C" {
 
-int fastspec_frame_transform(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype,
-                             const void* window, void* y) {
+int fastspec_frame_transform(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* window,
+                             void* y) {
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !window || !y) return FASTSPEC_BAD_ARGUMENT;
-  return guarded(f, [&](const Kernels& k) { k.frame_transform(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, y); });
+  return guarded(f,
+                 [&](const Kernels& k) { k.frame_transform(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, y); });
 }
 
 int fastspec_overlap_add(const fastspec_frames* f, const void* y, const void* window, void* x) {
@@ -137,7 +146,8 @@ int fastspec_overlap_add(const fastspec_frames* f, const void* y, const void* wi
 int fastspec_basis_grad(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* y,
                         void* grad_window) {
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !y || !grad_window) return FASTSPEC_BAD_ARGUMENT;
-  return guarded(f, [&](const Kernels& k) { k.basis_grad(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, y, grad_window); });
+  return guarded(f,
+                 [&](const Kernels& k) { k.basis_grad(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, y, grad_window); });
 }
 
 int fastspec_spectral_power(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* window,
@@ -187,10 +197,14 @@ int fastspec_set_simd_level(const char* name) {
 
 const char* fastspec_status_string(int status) {
   switch (status) {
-    case FASTSPEC_OK: return "ok";
-    case FASTSPEC_BAD_ARGUMENT: return "an argument is out of its range";
-    case FASTSPEC_NO_MEMORY: return "out of memory";
-    default: return "the kernel failed";
+    case FASTSPEC_OK:
+      return "ok";
+    case FASTSPEC_BAD_ARGUMENT:
+      return "an argument is out of its range";
+    case FASTSPEC_NO_MEMORY:
+      return "out of memory";
+    default:
+      return "the kernel failed";
   }
 }
 

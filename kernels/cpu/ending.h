@@ -8,8 +8,13 @@ namespace FASTSPEC_NAMESPACE {
 class Ending {
  public:
   explicit Ending(const fastspec_ending& e)
-      : half_power_(real(e.power / 2)), multiplier_(real(e.multiplier)), floor_(real(e.floor)), scale_(real(e.scale)),
-        log_(e.log), add_(e.floor_add != 0), eps_(real(e.eps)) {}
+      : half_power_(real(e.power / 2)),
+        multiplier_(real(e.multiplier)),
+        floor_(real(e.floor)),
+        scale_(real(e.scale)),
+        log_(e.log),
+        add_(e.floor_add != 0),
+        eps_(real(e.eps)) {}
 
   // What the transform itself can leave behind; general powers go on from |y|^2.
   Form form() const { return half_power_ == real(0.5) ? kMagnitude : kPower; }
@@ -29,9 +34,8 @@ class Ending {
   V slope(V power) const {
     if (half_power_ == real(1)) return splat(2);
     if (half_power_ == real(0.5)) return power < kTiny ? V{} : real(1) / square_root(power);
-    return each_lane(power, [h = half_power_](real s) {
-      return s < kTiny ? real(0) : real(2) * h * std::pow(s, h - real(1));
-    });
+    return each_lane(
+        power, [h = half_power_](real s) { return s < kTiny ? real(0) : real(2) * h * std::pow(s, h - real(1)); });
   }
 
   V compress(V u) const {

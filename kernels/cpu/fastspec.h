@@ -30,19 +30,26 @@ enum fastspec_status { FASTSPEC_OK = 0, FASTSPEC_BAD_ARGUMENT = 1, FASTSPEC_NO_M
 enum fastspec_dtype { FASTSPEC_F32 = 0, FASTSPEC_F64 = 1, FASTSPEC_I16 = 2 /* samples only, full scale 32768 */ };
 
 enum fastspec_pad { /* of the clip, `pad` samples on both sides */
-  FASTSPEC_PAD_NONE = 0, FASTSPEC_PAD_CONSTANT = 1, FASTSPEC_PAD_REFLECT = 2, FASTSPEC_PAD_REPLICATE = 3,
-  FASTSPEC_PAD_CIRCULAR = 4
+                    FASTSPEC_PAD_NONE = 0,
+                    FASTSPEC_PAD_CONSTANT = 1,
+                    FASTSPEC_PAD_REFLECT = 2,
+                    FASTSPEC_PAD_REPLICATE = 3,
+                    FASTSPEC_PAD_CIRCULAR = 4
 };
 
-enum fastspec_log { FASTSPEC_LOG_NONE = 0, FASTSPEC_LOG = 1 /* multiplier ln(.) */, FASTSPEC_LOG1P = 2 /* ln(1 + scale .) */ };
+enum fastspec_log {
+  FASTSPEC_LOG_NONE = 0,
+  FASTSPEC_LOG = 1 /* multiplier ln(.) */,
+  FASTSPEC_LOG1P = 2 /* ln(1 + scale .) */
+};
 
 typedef struct {
-  int64_t batch, samples, frames;            /* B, T, M; M <= (T + 2 pad - n_fft) / hop + 1 */
-  int64_t n_fft, hop, win_length, pad;       /* 2 <= n_fft <= 65536, 1 <= win_length <= n_fft */
-  int32_t pad_mode;                          /* fastspec_pad; reflect wants pad < T, circular pad <= T */
+  int64_t batch, samples, frames;      /* B, T, M; M <= (T + 2 pad - n_fft) / hop + 1 */
+  int64_t n_fft, hop, win_length, pad; /* 2 <= n_fft <= 65536, 1 <= win_length <= n_fft */
+  int32_t pad_mode;                    /* fastspec_pad; reflect wants pad < T, circular pad <= T */
   int32_t onesided;
-  int32_t dtype;                             /* of arithmetic, window and results: F32 or F64 */
-  int32_t threads;                           /* at most so many, the caller included */
+  int32_t dtype;   /* of arithmetic, window and results: F32 or F64 */
+  int32_t threads; /* at most so many, the caller included */
 } fastspec_frames;
 
 /* What follows the transform: v = (|y|^2 + eps)^(power / 2), u = bank v, then the logarithm of max(u, floor), or of
@@ -57,42 +64,42 @@ typedef struct {
 typedef struct {
   int64_t bands;
   const int32_t *start, *count, *offset;
-  const void *weights; /* of dtype */
+  const void* weights; /* of dtype */
 } fastspec_bank;
 
 /* x [B, T] of x_dtype, rows x_stride apart -> y [B, F, M] complex */
-FASTSPEC_API int fastspec_frame_transform(const fastspec_frames *frames, const void *x, int64_t x_stride, int x_dtype,
-                                          const void *window, void *y);
+FASTSPEC_API int fastspec_frame_transform(const fastspec_frames* frames, const void* x, int64_t x_stride, int x_dtype,
+                                          const void* window, void* y);
 
 /* The adjoint in x: y [B, F, M] complex -> x [B, T], padding folded back */
-FASTSPEC_API int fastspec_overlap_add(const fastspec_frames *frames, const void *y, const void *window, void *x);
+FASTSPEC_API int fastspec_overlap_add(const fastspec_frames* frames, const void* y, const void* window, void* x);
 
 /* The adjoint in the window: x [B, T], y [B, F, M] complex -> grad_window [win_length] */
-FASTSPEC_API int fastspec_basis_grad(const fastspec_frames *frames, const void *x, int64_t x_stride, int x_dtype,
-                                     const void *y, void *grad_window);
+FASTSPEC_API int fastspec_basis_grad(const fastspec_frames* frames, const void* x, int64_t x_stride, int x_dtype,
+                                     const void* y, void* grad_window);
 
 /* x [B, T] -> out [B, K or F, M] in one pass */
-FASTSPEC_API int fastspec_spectral_power(const fastspec_frames *frames, const void *x, int64_t x_stride, int x_dtype,
-                                         const void *window, const fastspec_bank *bank, const fastspec_ending *ending,
-                                         void *out);
+FASTSPEC_API int fastspec_spectral_power(const fastspec_frames* frames, const void* x, int64_t x_stride, int x_dtype,
+                                         const void* window, const fastspec_bank* bank, const fastspec_ending* ending,
+                                         void* out);
 
 /* Its gradient: grad [B, K or F, M] and x -> grad_x [B, T] and grad_window [win_length]; either may be null. The
  * spectrum is computed again from x: nothing else was kept. */
-FASTSPEC_API int fastspec_spectral_power_backward(const fastspec_frames *frames, const void *grad, const void *x,
-                                                  int64_t x_stride, int x_dtype, const void *window,
-                                                  const fastspec_bank *bank, const fastspec_ending *ending,
-                                                  void *grad_x, void *grad_window);
+FASTSPEC_API int fastspec_spectral_power_backward(const fastspec_frames* frames, const void* grad, const void* x,
+                                                  int64_t x_stride, int x_dtype, const void* window,
+                                                  const fastspec_bank* bank, const fastspec_ending* ending,
+                                                  void* grad_x, void* grad_window);
 
 /* Asks the system for huge pages under a fresh large array; harmless where there are none. */
-FASTSPEC_API void fastspec_advise(void *array, int64_t bytes);
+FASTSPEC_API void fastspec_advise(void* array, int64_t bytes);
 
 /* "avx512", "avx2", "neon" or "baseline": what runs. The best that the processor has, unless the environment's
  * FASTSPEC_SIMD or a call of set_simd_level names a lower one; set returns FASTSPEC_BAD_ARGUMENT for a name that is
  * not known or that this processor cannot run. */
-FASTSPEC_API const char *fastspec_simd_level(void);
-FASTSPEC_API int fastspec_set_simd_level(const char *name);
+FASTSPEC_API const char* fastspec_simd_level(void);
+FASTSPEC_API int fastspec_set_simd_level(const char* name);
 
-FASTSPEC_API const char *fastspec_status_string(int status);
+FASTSPEC_API const char* fastspec_status_string(int status);
 FASTSPEC_API int fastspec_abi_version(void);
 
 #ifdef __cplusplus

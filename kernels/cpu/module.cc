@@ -43,16 +43,14 @@ NB_MODULE(_native, m) {
   m.doc() = "Raw access to libfastspec; fastspec.ops is the interface.";
 
   nb::class_<fastspec_frames>(m, "Frames")
-      .def("__init__",
-           [](fastspec_frames* self, int64_t n_fft, int64_t hop, int64_t win_length, int64_t pad, int pad_mode,
-              bool onesided) {
-             new (self) fastspec_frames{0, 0, 0, n_fft, hop, win_length, pad, pad_mode, onesided, FASTSPEC_F32, 1};
-           });
-  nb::class_<fastspec_ending>(m, "Ending")
-      .def("__init__", [](fastspec_ending* self, double power, double eps, int log, double multiplier, double floor,
-                          bool floor_add, double scale) {
-        new (self) fastspec_ending{power, eps, multiplier, floor, scale, log, floor_add};
+      .def("__init__", [](fastspec_frames* self, int64_t n_fft, int64_t hop, int64_t win_length, int64_t pad,
+                          int pad_mode, bool onesided) {
+        new (self) fastspec_frames{0, 0, 0, n_fft, hop, win_length, pad, pad_mode, onesided, FASTSPEC_F32, 1};
       });
+  nb::class_<fastspec_ending>(m, "Ending")
+      .def("__init__",
+           [](fastspec_ending* self, double power, double eps, int log, double multiplier, double floor, bool floor_add,
+              double scale) { new (self) fastspec_ending{power, eps, multiplier, floor, scale, log, floor_add}; });
   nb::class_<Bank>(m, "Bank").def(nb::init<int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>());
 
   // Everywhere: batch, samples, frames, dtype, threads complete a copy of Frames.
@@ -70,7 +68,9 @@ NB_MODULE(_native, m) {
   m.def("frame_transform", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
                                int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t window, uintptr_t y) {
     const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
-    run([&] { return fastspec_frame_transform(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(window), pointer<void>(y)); });
+    run([&] {
+      return fastspec_frame_transform(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(window), pointer<void>(y));
+    });
   });
   m.def("overlap_add", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
                            int threads, uintptr_t y, uintptr_t window, uintptr_t x) {
@@ -80,7 +80,9 @@ NB_MODULE(_native, m) {
   m.def("basis_grad", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
                           int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t y, uintptr_t grad_window) {
     const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
-    run([&] { return fastspec_basis_grad(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(y), pointer<void>(grad_window)); });
+    run([&] {
+      return fastspec_basis_grad(&f, pointer<void>(x), x_stride, x_dtype, pointer<void>(y), pointer<void>(grad_window));
+    });
   });
   m.def("spectral_power", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
                               int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t window,

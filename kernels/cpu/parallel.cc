@@ -74,7 +74,10 @@ struct Pool {
       helpers = std::min(helpers, workers);
       for (int i = 0; i < helpers; ++i) waiting.push_back(&w);
     }
-    if (helpers == 1) wake.notify_one(); else wake.notify_all();
+    if (helpers == 1)
+      wake.notify_one();
+    else
+      wake.notify_all();
     w.run();
     std::unique_lock<std::mutex> lock(mutex);
     waiting.erase(std::remove(waiting.begin(), waiting.end(), &w), waiting.end());

@@ -19,8 +19,13 @@ struct Layout {
   int pad_mode;
 
   explicit Layout(const fastspec_frames& f)
-      : hop(f.hop), n_fft(f.n_fft), pad(f.pad), samples(f.samples), rows(f.hop < f.n_fft ? f.hop : f.n_fft),
-        units((((f.n_fft + f.hop - 1) / f.hop) - 1 + kLanes - 1) / kLanes + 1), pitch(units * kLanes),
+      : hop(f.hop),
+        n_fft(f.n_fft),
+        pad(f.pad),
+        samples(f.samples),
+        rows(f.hop < f.n_fft ? f.hop : f.n_fft),
+        units((((f.n_fft + f.hop - 1) / f.hop) - 1 + kLanes - 1) / kLanes + 1),
+        pitch(units * kLanes),
         pad_mode(f.pad_mode) {}
 
   int64_t size() const { return rows * pitch; }
@@ -61,8 +66,10 @@ class FrameTables {
 // ---- clip to lanes ----------------------------------------------------------------------------------------------
 
 template <class Sample> FS_INLINE real as_real(Sample s) {
-  if constexpr (sizeof(Sample) == 2) return real(s) * real(1.0 / 32768);
-  else return real(s);
+  if constexpr (sizeof(Sample) == 2)
+    return real(s) * real(1.0 / 32768);
+  else
+    return real(s);
 }
 
 // Fills unit `unit` of S with the columns of frames m .. m + kLanes - 1. line: l.line() values.
@@ -77,7 +84,8 @@ template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t
     for (int64_t i = 0; i < kLanes; ++i) {
       const int64_t s0 = first + l.hop * i;
       real* to = line + l.rows * i;
-      const int64_t begin = std::clamp<int64_t>(-s0, 0, l.rows), end = std::clamp<int64_t>(l.samples - s0, begin, l.rows);
+      const int64_t begin = std::clamp<int64_t>(-s0, 0, l.rows),
+                    end = std::clamp<int64_t>(l.samples - s0, begin, l.rows);
       const auto outside = [&](int64_t h, int64_t stop) {
         for (; h < stop; ++h) {
           const int64_t s = sample_at(s0 + h, l.samples, l.pad, l.pad_mode);
@@ -169,9 +177,12 @@ inline void drain_unit(const Layout& l, const real* A, int64_t m, real* x, real*
     for (int64_t h = 0; h < l.hop; ++h) {
       const int64_t s = first + l.hop * i + h;
       const real v = h < l.rows ? line[l.rows * i + h] : real(0);
-      if (s >= 0 && s < l.samples) x[s] = v;
-      else if (s < 0) edge[s + l.pad] = v;
-      else if (s < l.samples + l.pad) edge[s - l.samples + l.pad] = v;
+      if (s >= 0 && s < l.samples)
+        x[s] = v;
+      else if (s < 0)
+        edge[s + l.pad] = v;
+      else if (s < l.samples + l.pad)
+        edge[s - l.samples + l.pad] = v;
     }
 }
 

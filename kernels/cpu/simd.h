@@ -84,8 +84,8 @@ FS_INLINE V natural_log(V x) {
 // Transpose kLanes vectors of kLanes values in registers: log2(kLanes) rounds, each swaps blocks of `Block` lanes
 // between rows that lie `Block` apart.
 template <int Block, bool High, int... I> FS_INLINE V merge_blocks(V a, V b, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(
-      a, b, ((I & Block) == 0 ? (High ? I + Block : I) : kLanes + (High ? I : I - Block))...);
+  return __builtin_shufflevector(a, b,
+                                 ((I & Block) == 0 ? (High ? I + Block : I) : kLanes + (High ? I : I - Block))...);
 }
 template <int Block = kLanes / 2> FS_INLINE void transpose(V* v) {
   if constexpr (Block > 0) {

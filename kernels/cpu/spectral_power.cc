@@ -6,8 +6,8 @@
 
 namespace FASTSPEC_NAMESPACE {
 
-void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const void* window,
-                    const fastspec_bank& bank, const fastspec_ending& description, void* out_) {
+void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const void* window, const fastspec_bank& bank,
+                    const fastspec_ending& description, void* out_) {
   const Ending ending(description);
   const int64_t bins = f.n_fft / 2 + 1, sides = f.onesided ? bins : f.n_fft;
   const int64_t rows = bank.bands > 0 ? bank.bands : sides;
@@ -23,8 +23,10 @@ void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const 
     if (bank.bands > 0) {
       for (int64_t k = 0; k < bank.bands; ++k, out += f.frames) {
         const V v = ending.compress(band(bank, k, bin));
-        if (tile.frames == kLanes) store(out, v);
-        else std::memcpy(out, &v, size_t(tile.frames) * sizeof(real));
+        if (tile.frames == kLanes)
+          store(out, v);
+        else
+          std::memcpy(out, &v, size_t(tile.frames) * sizeof(real));
       }
       return;
     }
@@ -42,42 +44,41 @@ void spectral_power_backward(const fastspec_frames& f, const void* grad_, const 
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const int64_t bins = t.bins, rows = bank.bands > 0 ? bank.bands : f.onesided ? bins : f.n_fft;
   const int64_t spare = bank.bands > 0 ? 2 * bins : 0;
-  walk_adjoint(f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), spare,
-               [&](const Group& group) {
-    V* y = group.spectrum;
-    real_transform(t, group.frames, group.work, Bins{reinterpret_cast<real*>(y), 2 * kLanes, kComplex, 0});
-    const real* grad = static_cast<const real*>(grad_) + group.clip * rows * f.frames + group.first;
-    const auto power = [&](int64_t q) FS_LAMBDA {
-      return y[2 * q] * y[2 * q] + (y[2 * q + 1] * y[2 * q + 1] + ending.eps());
-    };
-    const auto scale = [&](int64_t q, V by) FS_LAMBDA {
-      y[2 * q] *= by;
-      y[2 * q + 1] *= by;
-    };
-    if (bank.bands == 0) {
-      for (int64_t q = 0; q < bins; ++q) {
-        V g = load_some(grad + q * f.frames, group.lanes);
-        if (!f.onesided && q > 0 && 2 * q < f.n_fft) g += load_some(grad + (f.n_fft - q) * f.frames, group.lanes);
-        const V p = power(q);
-        if (ending.logarithm()) g *= ending.compress_slope(ending.value(p));
-        scale(q, g * ending.slope(p));
-      }
-      return;
-    }
-    V *value = group.spare, *grad_value = value + bins;
-    for (int64_t q = 0; q < bins; ++q) {
-      value[q] = ending.value(power(q));
-      grad_value[q] = V{};
-    }
-    for (int64_t k = 0; k < bank.bands; ++k) {
-      V g = load_some(grad + k * f.frames, group.lanes);
-      if (ending.logarithm()) g *= ending.compress_slope(band(bank, k, value));
-      const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
-      V* to = grad_value + bank.start[k];
-      for (int64_t i = 0; i < bank.count[k]; ++i) to[i] += g * w[i];
-    }
-    for (int64_t q = 0; q < bins; ++q) scale(q, grad_value[q] * ending.slope(power(q)));
-  });
+  walk_adjoint(
+      f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), spare, [&](const Group& group) {
+        V* y = group.spectrum;
+        real_transform(t, group.frames, group.work, Bins{reinterpret_cast<real*>(y), 2 * kLanes, kComplex, 0});
+        const real* grad = static_cast<const real*>(grad_) + group.clip * rows * f.frames + group.first;
+        const auto power = [&](int64_t q)
+                               FS_LAMBDA { return y[2 * q] * y[2 * q] + (y[2 * q + 1] * y[2 * q + 1] + ending.eps()); };
+        const auto scale = [&](int64_t q, V by) FS_LAMBDA {
+          y[2 * q] *= by;
+          y[2 * q + 1] *= by;
+        };
+        if (bank.bands == 0) {
+          for (int64_t q = 0; q < bins; ++q) {
+            V g = load_some(grad + q * f.frames, group.lanes);
+            if (!f.onesided && q > 0 && 2 * q < f.n_fft) g += load_some(grad + (f.n_fft - q) * f.frames, group.lanes);
+            const V p = power(q);
+            if (ending.logarithm()) g *= ending.compress_slope(ending.value(p));
+            scale(q, g * ending.slope(p));
+          }
+          return;
+        }
+        V *value = group.spare, *grad_value = value + bins;
+        for (int64_t q = 0; q < bins; ++q) {
+          value[q] = ending.value(power(q));
+          grad_value[q] = V{};
+        }
+        for (int64_t k = 0; k < bank.bands; ++k) {
+          V g = load_some(grad + k * f.frames, group.lanes);
+          if (ending.logarithm()) g *= ending.compress_slope(band(bank, k, value));
+          const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
+          V* to = grad_value + bank.start[k];
+          for (int64_t i = 0; i < bank.count[k]; ++i) to[i] += g * w[i];
+        }
+        for (int64_t q = 0; q < bins; ++q) scale(q, grad_value[q] * ending.slope(power(q)));
+      });
 }
 
 }  // namespace FASTSPEC_NAMESPACE

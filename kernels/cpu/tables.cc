@@ -18,28 +18,47 @@ namespace {
 // rotation for being a pass at all. Only the order of these numbers matters.
 double pass_cost(int radix) {
   switch (radix) {
-    case 1: return 2;
-    case 2: return 8;
-    case 3: return 10;
-    case 4: return 9.5;
-    case 5: return 12;
-    case 6: return 12.5;
-    case 7: return 16;
-    case 8: return 12;
-    case 9: return 15;
-    case 10: return 14;
-    case 11: return 25;
-    case 12: return 14.5;
-    case 13: return 29;
-    case 15: return 17;
-    case 16: return 14.5;
-    case 20: return 17;
-    case 25: return 20;
-    default: return 17.5;  // 32
+    case 1:
+      return 2;
+    case 2:
+      return 8;
+    case 3:
+      return 10;
+    case 4:
+      return 9.5;
+    case 5:
+      return 12;
+    case 6:
+      return 12.5;
+    case 7:
+      return 16;
+    case 8:
+      return 12;
+    case 9:
+      return 15;
+    case 10:
+      return 14;
+    case 11:
+      return 25;
+    case 12:
+      return 14.5;
+    case 13:
+      return 29;
+    case 15:
+      return 17;
+    case 16:
+      return 14.5;
+    case 20:
+      return 17;
+    case 25:
+      return 20;
+    default:
+      return 17.5;  // 32
   }
 }
 
-double factorise(int points, int depth, std::vector<int>& chosen, std::map<int, std::pair<double, std::vector<int>>>& seen) {
+double factorise(int points, int depth, std::vector<int>& chosen,
+                 std::map<int, std::pair<double, std::vector<int>>>& seen) {
   if (points == 1) {
     chosen.clear();
     return 0;

@@ -16,8 +16,8 @@ template <class T> struct FftTables {
   int pitch[kMaxPasses];
   const T* twiddle[kMaxPasses];  // of pass i: [j][k] = exp(-2 pi i j k / (radix[i] * ... * radix[last])), (cos, sin)
   const int* position;           // [points / radix[0]]: offset of element j inside a block
-  const int* row;                // [points / radix[last]]: offset of the last pass's row that ends in bins row + k * rows
-  int rows;                      // points / radix[last]
+  const int* row;  // [points / radix[last]]: offset of the last pass's row that ends in bins row + k * rows
+  int rows;        // points / radix[last]
   // Bluestein, for a prime factor above 13: a cyclic convolution of convolution->points. Null otherwise.
   const FftTables* convolution;
   const T* chirp;           // [points]: exp(-i pi n^2 / points) as (cos, sin)

@@ -30,7 +30,9 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write(path: Path, values: NDArray, about: dict[str, Any], draw: Callable[[NDArray, BinaryIO], None]) -> None:
+def write(
+    path: Path, values: NDArray, about: dict[str, Any], draw: Callable[[NDArray, BinaryIO], None]
+) -> None:
     """Write an array as the format that ``path`` ends in.
 
     Args:
@@ -86,7 +88,7 @@ def _safetensors(values: NDArray, about: dict[str, Any]) -> bytes:
     from safetensors.numpy import save
 
     if np.iscomplexobj(values):
-        values = np.stack([values.real, values.imag], axis=-1)
+        values = np.stack([np.real(values), np.imag(values)], axis=-1)
         about = {**about, "complex": "the last axis holds real and imaginary part"}
     metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
     return save({"spectrogram": np.ascontiguousarray(values)}, metadata=metadata)

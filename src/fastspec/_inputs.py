@@ -32,7 +32,7 @@ def constant(build: Callable[..., NDArray], args: tuple, dtype: torch.dtype, dev
     return tensor
 
 
-@torch.compiler.disable
+@torch.compiler.disable()
 def _make_constant(build: Any, args: Any, dtype: Any, device: Any) -> Tensor:
     with torch.inference_mode(False):  # an inference tensor could not be saved for a later backward
         return torch.tensor(build(*args), dtype=dtype, device=device)
@@ -140,7 +140,7 @@ def check_pad(pad: int) -> None:
 def make_ending(
     power: float | None, eps: float, log: str | None, floor: float, floor_mode: str, log_scale: float
 ) -> Ending | None:
-    """What follows the transform; None for the complex spectrum. Decibels are 10 log10 |y|^2, whatever the power."""
+    """What follows the transform; None for the complex spectrum. Decibels are those of |y|^2 at any power."""
     if power is None:
         if log is not None or eps != 0.0:
             raise ValueError(

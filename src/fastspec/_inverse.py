@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ._inputs import Window, constant, make_window, normalize_window
+from .ops._autograd import is_direct
 from .ops.overlap_add import overlap_add
 from .plan import FramePlan
 
 SMALLEST_ENVELOPE = 1e-11
 
-_envelopes: dict[tuple, tuple[weakref.ref, Tensor]] = {}
+_envelopes: dict[tuple, tuple[Tensor, Tensor]] = {}
 
 
 def invert(
@@ -77,7 +77,7 @@ def invert(
 
 
 def _bin_weights(n_fft: int) -> np.ndarray:
-    """Weights [F, 1] that make the real part of a one-sided sum the inverse DFT: interior bins count twice."""
+    """Weights [F, 1] that make the real part of a one-sided sum the inverse DFT: interior bins count 2."""
     weights = np.full((n_fft // 2 + 1, 1), 2.0 / n_fft)
     weights[0] /= 2
     if n_fft % 2 == 0:
@@ -86,15 +86,14 @@ def _bin_weights(n_fft: int) -> np.ndarray:
 
 
 def _envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, stop: int) -> Tensor:
-    """Samples start to stop of sum_m w[n - m hop]^2, kept while the window stays the same."""
-    tracked = window.requires_grad and torch.is_grad_enabled()
-    if tracked or torch.compiler.is_compiling() or window.is_inference():
+    """Samples start to stop of sum_m w[n - m hop]^2, kept for the next call with an equal window."""
+    if window.device.type != "cpu" or not is_direct(window):
         return _build_envelope(window, plan, n_frames, start, stop)
-    key = (id(window), window._version, window.data_ptr(), plan, n_frames, start, stop)
+    key = (window.dtype, plan, n_frames, start, stop)
     kept = _envelopes.get(key)
-    if kept is None or kept[0]() is not window:
+    if kept is None or not torch.equal(kept[0], window):
         with torch.inference_mode(False), torch.no_grad():
-            kept = weakref.ref(window), _build_envelope(window, plan, n_frames, start, stop)
+            kept = window.clone(), _build_envelope(window, plan, n_frames, start, stop)
         if len(_envelopes) >= 16:
             _envelopes.clear()
         _envelopes[key] = kept
@@ -128,7 +127,7 @@ def _check_envelope(envelope: Tensor) -> None:
         gaps = (low.diff() > 1).nonzero().flatten()
         first, last = int(low[0]), int(low[gaps[0]] if len(gaps) else low[-1])
         raise ValueError(
-            f"window: the squared windows sum to less than {SMALLEST_ENVELOPE:g} at samples {first} to {last} of "
-            f"the result ({len(low)} samples in all), which no frame can tell; choose a smaller hop_length, "
+            f"window: its squares sum to less than {SMALLEST_ENVELOPE:g} at samples {first} to {last} of the "
+            f"result ({len(low)} samples in all), which no frame can tell; choose a smaller hop_length, "
             "center=True, or a window without zeros at its ends"
         )

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from . import audio, presets, transforms
 from ._files import FORMATS, outputs, require, write
+from .dispatch import explain
 
 _FRAMES = {
     "n_fft",
@@ -82,8 +83,13 @@ class Transform:
         if "sample_rate" in takes:
             self.arguments["sample_rate"] = sample_rate
         self.module = self._build(dict(self.arguments)).requires_grad_(False)
+        explain(
+            self.module, backend=self.arguments.get("backend") or ""
+        )  # an unknown backend is an error now
 
-    def _build(self, arguments: dict[str, Any]) -> torch.nn.Module:
+    def _build(
+        self, arguments: dict[str, Any]
+    ) -> transforms.Spectrogram | transforms.MelSpectrogram | transforms.MFCC:
         if self.kind == "stft":
             return transforms.Spectrogram(**arguments)
         if self.kind == "mel":
@@ -106,14 +112,17 @@ class Transform:
         look = {
             "sample_rate": self.sample_rate,
             "hop_length": frames.hop_length,
-            "start": offset + (frames.n_fft / 2 - frames.pad - self.arguments.get("pad", 0)) / self.sample_rate,
+            "start": offset
+            + (frames.n_fft / 2 - frames.pad - self.arguments.get("pad", 0)) / self.sample_rate,
             "y_axis": axis if frames.onesided else "index",
             "db": log is None,
             "power": power or 1.0,
-            "label": _LABELS.get(log),
+            "label": _LABELS[log] if log else None,
         }
         if self.kind == "mel":
-            look |= {key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments}
+            look |= {
+                key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments
+            }
         return look
 
     def about(self, source: Path) -> dict[str, Any]:
@@ -128,10 +137,13 @@ def run(
     """Transform every input; the number of those that failed.
 
     Raises:
-        ValueError, TypeError, NotImplementedError, ImportError: options that suit no input, before anything is
-            written.
+        ValueError, TypeError, NotImplementedError, ImportError: options that suit no input, before anything
+            is written.
     """
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, emoji=False, highlight=False)
+    audio.check_part(request.offset, request.duration)
+    if request.preset:
+        presets.preset(request.preset)
     found, failures = _gather(inputs)
     jobs = _plan_outputs(found, inputs, out, format)
     for suffix in {path.suffix.lower().lstrip(".") for _, path in jobs}:
@@ -143,7 +155,10 @@ def run(
         raise ValueError(f"dtype={dtype!r}: expected float32 or float64")
     made: dict[int, Transform] = {}
     failed = len(failures)
-    with _settings(getattr(torch, dtype), threads), _progress(console, shown=len(jobs) > 1 and not quiet) as progress:
+    with (
+        _settings(getattr(torch, dtype), threads),
+        _progress(console, shown=len(jobs) > 1 and not quiet) as progress,
+    ):
         task = progress.add_task("", total=len(jobs))
         for source, target in jobs:
             progress.update(task, description=escape(source.name))
@@ -151,7 +166,14 @@ def run(
                 shape = _one(request, source, target, made, console)
             except _OptionError as error:
                 raise ValueError(str(error)) from error.__cause__
-            except (ValueError, OSError, ImportError, NotImplementedError, RuntimeError, MemoryError) as error:
+            except (
+                ValueError,
+                OSError,
+                ImportError,
+                NotImplementedError,
+                RuntimeError,
+                MemoryError,
+            ) as error:
                 failed += 1
                 text = str(error) or type(error).__name__
                 named = text if str(source) in text else f"{source}: {text}"
@@ -170,7 +192,9 @@ class _OptionError(Exception):
     """Options that cannot work, seen when the first module is made from them."""
 
 
-def _one(request: Request, source: Path, target: Path, made: dict[int, Transform], console: Console) -> tuple[int, ...]:
+def _one(
+    request: Request, source: Path, target: Path, made: dict[int, Transform], console: Console
+) -> tuple[int, ...]:
     """One file from ``source`` to ``target``; the shape of the result."""
     samples, rate = audio.load(source, offset=request.offset, duration=request.duration, mono=request.mono)
     samples, rate = _at_wanted_rate(request, source, samples, rate)
@@ -189,7 +213,9 @@ def _one(request: Request, source: Path, target: Path, made: dict[int, Transform
     values = transform(samples)
     if request.mono:
         values = values[0]
-    look = transform.look(request.offset) | {key: value for key, value in request.look.items() if value is not None}
+    look = transform.look(request.offset) | {
+        key: value for key, value in request.look.items() if value is not None
+    }
     title = source.name if request.title is None else request.title or None
     write(target, values, transform.about(source), partial(_draw, title=title, dpi=request.dpi, look=look))
     return values.shape
@@ -213,12 +239,14 @@ def _at_wanted_rate(request: Request, source: Path, samples: NDArray, rate: int)
     try:
         return audio.resample(samples, rate, wanted), wanted
     except ImportError as error:
-        hint = " (or --keep-rate, to run the preset at the file's own rate)" if request.resample is None else ""
+        hint = (
+            " (or --keep-rate, to run the preset at the file's own rate)" if request.resample is None else ""
+        )
         raise ImportError(f"{source}: {error}{hint}") from error
 
 
 def _translate(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Options as typed to the modules' arguments: "none" to None, "kaiser:12" to a window with its parameter."""
+    """Options as typed to the modules' arguments: "none" to None, "kaiser:12" to ("kaiser", 12.0)."""
     given = {key: value for key, value in arguments.items() if key not in ("dtype", "periodic")}
     for key in ("norm", "dct_norm", "log"):
         if given.get(key) == "none":
@@ -258,7 +286,7 @@ def _defaults(sample_rate: int, given: dict[str, Any], bands: bool) -> dict[str,
 
 
 def _gather(inputs: list[Path]) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """(file, path below the folder it was found in) of every input, and messages about folders without audio."""
+    """(file, its path below the folder searched) of every input, and messages about folders without audio."""
     found: list[tuple[Path, Path]] = []
     failures = []
     for path in inputs:
@@ -280,7 +308,9 @@ def _plan_outputs(
     single = len(inputs) == 1 and not inputs[0].is_dir()
     if ending in FORMATS and not out.is_dir():
         if not single:
-            raise ValueError(f"--out {out}: expected a folder, for several inputs; choose the format by --format {ending}")
+            raise ValueError(
+                f"--out {out}: expected a folder, for several inputs; choose the format by --format {ending}"
+            )
         if format not in (None, ending):
             raise ValueError(f"--out {out} and --format {format} disagree")
         return [(found[0][0], out)]
@@ -308,4 +338,4 @@ def _settings(dtype: torch.dtype, threads: int | None) -> Iterator[None]:
 
 def _progress(console: Console, shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not shown, transient=True)
+    return Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True)

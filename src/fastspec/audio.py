@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +40,7 @@ def load(
     import numpy as np
     import soundfile
 
-    if not offset >= 0:
-        raise ValueError(f"offset={offset!r}: expected seconds, 0 or more")
-    if duration is not None and not duration > 0:
-        raise ValueError(f"duration={duration!r}: expected seconds, more than 0, or None")
+    check_part(offset, duration)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
@@ -62,8 +60,16 @@ def load(
     return np.ascontiguousarray(channels.T), rate
 
 
+def check_part(offset: float, duration: float | None) -> None:
+    """ValueError unless these seconds name a part of a recording."""
+    if not 0 <= offset < math.inf:
+        raise ValueError(f"offset={offset!r}: expected seconds, 0 or more")
+    if duration is not None and not 0 < duration < math.inf:
+        raise ValueError(f"duration={duration!r}: expected seconds, more than 0, or None")
+
+
 def find(folder: str | os.PathLike[str]) -> list[Path]:
-    """All files below ``folder`` whose name ends in one of :data:`SUFFIXES`, sorted; hidden files are left out."""
+    """All files below ``folder`` that end in one of :data:`SUFFIXES`, sorted; hidden ones are left out."""
     root = Path(folder)
     return sorted(
         path

@@ -45,7 +45,7 @@ class Axis(str, Enum):
     log = "log"
     mel = "mel"
     mfcc = "mfcc"
-    index = "index"
+    numbers = "index"  # str has a method index
 
 
 _FRAMES, _MEL, _VALUES, _INPUT, _PICTURE, _RUN = "Frames", "Mel, MFCC", "Values", "Input", "Picture", "Run"
@@ -60,30 +60,52 @@ def spectrogram(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Sound files, or folders of them.")],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="OUT", help="A .png, .npy or .safetensors file; a folder for many."),
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="A .png, .npy or .safetensors file; a folder for many."
+        ),
     ],
-    kind: Annotated[Kind | None, typer.Option(help="Default: mel, or the preset's.", show_default=False)] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(help="Default: mel, or the preset's.", show_default=False)
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Front end of a published model: see `fastspec presets`.")
     ] = None,
-    format: Annotated[Format | None, typer.Option(help="Of many outputs. Default: png.", show_default=False)] = None,
-    mono: Annotated[bool, _option("Average the channels; arrays are [F, M], not [C, F, M].", _INPUT)] = False,
+    format: Annotated[
+        Format | None, typer.Option(help="Of many outputs. Default: png.", show_default=False)
+    ] = None,
+    mono: Annotated[
+        bool, _option("Average the channels; an array then has rows and frames alone.", _INPUT, "--mono")
+    ] = False,
     offset: Annotated[float, _option("Seconds to skip.", _INPUT)] = 0.0,
     duration: Annotated[float | None, _option("Seconds to read.", _INPUT)] = None,
     resample: Annotated[int | None, _option("Resample to this many Hz first (needs soxr).", _INPUT)] = None,
-    keep_rate: Annotated[bool, _option("Use a preset at the file's own, other, sample rate.", _INPUT)] = False,
+    keep_rate: Annotated[
+        bool, _option("Use a preset at the file's own, other, sample rate.", _INPUT, "--keep-rate")
+    ] = False,
     n_fft: Annotated[int | None, _option("Frame length, samples. Default: about 50 ms.", _FRAMES)] = None,
     win_length: Annotated[int | None, _option("Window length, samples. Default: n_fft.", _FRAMES)] = None,
-    hop_length: Annotated[int | None, _option("Samples between frames. Default: win_length / 4.", _FRAMES)] = None,
-    window: Annotated[str | None, _option("hann, hamming, povey, kaiser:12, ... Default: hann.", _FRAMES)] = None,
-    periodic: Annotated[bool | None, _option("Window form. Default: periodic.", _FRAMES, "--periodic/--symmetric")] = None,
-    center: Annotated[bool | None, _option("Pad both sides. Default: center.", _FRAMES, "--center/--no-center")] = None,
-    center_pad: Annotated[int | None, _option("Samples padded per side. Default: n_fft / 2.", _FRAMES)] = None,
+    hop_length: Annotated[
+        int | None, _option("Samples between frames. Default: win_length / 4.", _FRAMES)
+    ] = None,
+    window: Annotated[
+        str | None, _option("hann, hamming, povey, kaiser:12, ... Default: hann.", _FRAMES)
+    ] = None,
+    periodic: Annotated[
+        bool | None, _option("Window form. Default: periodic.", _FRAMES, "--periodic/--symmetric")
+    ] = None,
+    center: Annotated[
+        bool | None, _option("Pad both sides. Default: center.", _FRAMES, "--center/--no-center")
+    ] = None,
+    center_pad: Annotated[
+        int | None, _option("Samples padded per side. Default: n_fft / 2.", _FRAMES)
+    ] = None,
     pad_mode: Annotated[
         str | None, _option("reflect, constant, replicate, circular. Default: reflect.", _FRAMES)
     ] = None,
     pad: Annotated[int | None, _option("Zeros added per side before all else. Default: 0.", _FRAMES)] = None,
-    onesided: Annotated[bool | None, _option("Default: onesided (stft).", _FRAMES, "--onesided/--twosided")] = None,
+    onesided: Annotated[
+        bool | None, _option("Default: onesided (stft).", _FRAMES, "--onesided/--twosided")
+    ] = None,
     n_mels: Annotated[int | None, _option("Bands. Default: 80, from 32 kHz on 128.", _MEL)] = None,
     f_min: Annotated[float | None, _option("Hz. Default: 0.", _MEL)] = None,
     f_max: Annotated[float | None, _option("Hz. Default: half the sample rate.", _MEL)] = None,
@@ -91,20 +113,28 @@ def spectrogram(
     norm: Annotated[str | None, _option("none, slaney. Default: none.", _MEL)] = None,
     n_mfcc: Annotated[int | None, _option("Coefficients. Default: 20.", _MEL)] = None,
     dct_norm: Annotated[str | None, _option("ortho, none. Default: ortho.", _MEL)] = None,
-    log_mels: Annotated[bool | None, _option("MFCC of ln(mel) instead of dB.", _MEL, "--log-mels/--db-mels")] = None,
-    power: Annotated[str | None, _option("Exponent of the magnitude, or 'complex'. Default: 2.", _VALUES)] = None,
+    log_mels: Annotated[
+        bool | None, _option("MFCC of ln(mel) instead of dB.", _MEL, "--log-mels/--db-mels")
+    ] = None,
+    power: Annotated[
+        str | None, _option("Exponent of the magnitude, or 'complex'. Default: 2.", _VALUES)
+    ] = None,
     eps: Annotated[float | None, _option("Added under the root. Default: 0.", _VALUES)] = None,
     normalized: Annotated[str | None, _option("none, window, frame_length. Default: none.", _VALUES)] = None,
     log: Annotated[Log | None, _option("Compression of the values. Default: none.", _VALUES)] = None,
-    db: Annotated[bool, _option("Short for --log db.", _VALUES)] = False,
-    floor: Annotated[float | None, _option("Smallest value under the logarithm. Default: 1e-10.", _VALUES)] = None,
+    db: Annotated[bool, _option("Short for --log db.", _VALUES, "--db")] = False,
+    floor: Annotated[
+        float | None, _option("Smallest value under the logarithm. Default: 1e-10.", _VALUES)
+    ] = None,
     floor_mode: Annotated[str | None, _option("clamp, add. Default: clamp.", _VALUES)] = None,
     log_scale: Annotated[float | None, _option("s in log1p(s x). Default: 1.", _VALUES)] = None,
     y_axis: Annotated[Axis | None, _option("Default: hz for stft, mel for mel.", _PICTURE)] = None,
     top_db: Annotated[float, _option("dB shown below the loudest. Default: 80.", _PICTURE)] = 80.0,
-    cmap: Annotated[str, _option("matplotlib's colour map. Default: magma.", _PICTURE)] = "magma",
+    cmap: Annotated[str | None, _option("matplotlib's colour map. Default: magma.", _PICTURE)] = None,
     title: Annotated[str | None, _option("Default: the file's name. '' for none.", _PICTURE)] = None,
-    size: Annotated[tuple[float, float], _option("Width and panel height, inches. Default: 10 4.", _PICTURE)] = (10, 4),
+    size: Annotated[
+        tuple[float, float], _option("Width and panel height, inches. Default: 10 4.", _PICTURE)
+    ] = (10, 4),
     dpi: Annotated[int, _option("Pixels per inch. Default: 120.", _PICTURE)] = 120,
     backend: Annotated[str | None, _option("cpu, reference, ... Default: the best.", _RUN)] = None,
     dtype: Annotated[str | None, _option("float32, float64. Default: float32.", _RUN)] = None,
@@ -113,8 +143,8 @@ def spectrogram(
 ) -> None:
     """Pictures or arrays of the spectrograms of sound files.
 
-    A png shows decibels below the loudest value, unless a logarithm is chosen. Arrays hold the values themselves,
-    [channels, rows, frames]. Files that cannot be read are named and left out; the exit code is 1 then.
+    A png shows decibels below the loudest value, unless a logarithm is chosen. An array holds the values
+    themselves: channels, rows, frames. Files that cannot be read are named and left out; the exit code is 1.
     """
     from ._spectrogram_command import Request, run
 
@@ -171,21 +201,35 @@ def spectrogram(
 
 
 @app.command()
-def presets() -> None:
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="Show everything about this one.", show_default=False)
+    ] = None,
+) -> None:
     """The front ends of published models that --preset knows."""
+    from dataclasses import asdict
+
     from rich.table import Table
 
     from .presets import names, preset
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("preset", "kind", "Hz", "n_fft/win/hop", "rows", "value", "source"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "source")
-    for name in names():
-        p = preset(name)
-        value = "complex" if p.power is None else f"|y|^{p.power:g}" + (f" {p.log}" if p.log else "")
-        sizes = f"{p.n_fft}/{p.win_length}/{p.hop_length}"
-        table.add_row(name, p.kind, str(p.sample_rate), sizes, str(p.n_rows), value, p.source)
-    Console().print(table)
+    table = Table(box=None, pad_edge=False, show_header=name is None)
+    if name is not None:
+        try:
+            one = preset(name)
+        except ValueError as error:
+            _fail(str(error), 2)
+        for key, value in asdict(one).items():
+            table.add_row(f"[bold]{key}[/]", escape(str(value)))
+    else:
+        for heading in ("preset", "kind", "Hz", "n_fft/win/hop", "rows", "value"):
+            table.add_column(heading)
+        for known in names():
+            p = preset(known)
+            value = "complex" if p.power is None else f"|y|^{p.power:g}" + (f" {p.log}" if p.log else "")
+            sizes = f"{p.n_fft}/{p.win_length}/{p.hop_length}"
+            table.add_row(known, p.kind, str(p.sample_rate), sizes, str(p.n_rows), value)
+    Console(emoji=False, highlight=False).print(table)
 
 
 @app.command()
@@ -201,7 +245,7 @@ def doctor() -> None:
     for finding in findings:
         advice = f"\n[dim]install: {escape(finding.advice)}[/]" if finding.advice else ""
         table.add_row(f"[bold]{finding.topic}[/]", marks[finding.status], escape(finding.detail) + advice)
-    console = Console()
+    console = Console(emoji=False, highlight=False)
     console.print(table)
     for device, backend in what_runs():
         console.print(f"[bold]{device} tensors[/] run on: {escape(backend)}")
@@ -212,7 +256,8 @@ def doctor() -> None:
 @app.command()
 def bench(
     preset: Annotated[
-        list[str] | None, typer.Argument(help="Presets to time; some typical ones by default.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Presets to time; some typical ones by default.", show_default=False),
     ] = None,
     threads: Annotated[int, typer.Option(help="For fastspec and torch alike.")] = 1,
     batch: Annotated[int, typer.Option(help="Clips at a time.")] = 1,
@@ -244,12 +289,15 @@ def bench(
             budget=budget,
             backend=backend,
         )
-        shown = track(rows, "timing", total=len(names), console=errors, transient=True)
+        shown = track(
+            rows, "timing", len(names), console=errors, transient=True, disable=not errors.is_terminal
+        )
         results = list(shown)
     except (ValueError, NotImplementedError) as error:
         _fail(str(error), 2)
     what = "forward + backward" if backward else "forward"
-    title = f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}, {batch} x {seconds:g} s, float32, {what}"
+    plural = "s" if threads > 1 else ""
+    title = f"{cpu_name()}, {threads} thread{plural}, {batch} x {seconds:g} s, float32, {what}"
     view = Table(title=title, title_justify="left", box=None, pad_edge=False)
     view.add_column("preset")
     for heading in ("output", "fastspec", "torch", "faster", "error", "torch's error"):
@@ -265,7 +313,7 @@ def bench(
             f"{row.error:.1e}",
             f"{row.their_error:.1e}",
         )
-    Console().print(view)
+    Console(emoji=False, highlight=False).print(view)
 
 
 def _version(wanted: bool) -> None:
@@ -290,7 +338,9 @@ def _root(
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(message)}")
+    Console(stderr=True, soft_wrap=True, emoji=False, highlight=False).print(
+        f"[red]error:[/] {escape(message)}"
+    )
     raise typer.Exit(code)
 
 

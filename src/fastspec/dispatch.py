@@ -84,7 +84,9 @@ def _order(backend: str, device: str) -> tuple[str, ...]:
     if not backend:
         return order
     if backend not in FILES:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}")
+        raise ValueError(
+            f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}"
+        )
     if backend not in order:
         allowed = ", ".join(map(repr, order))
         raise ValueError(f"backend {backend!r} does not run on {device} tensors; allowed there: {allowed}")
@@ -107,7 +109,7 @@ def _ask(
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found; print it, or read `rows`: (op, backend that runs or None, {backend: reason it refuses})."""
+    """What `explain` found. Print it, or read `rows`: (op, who runs it or None, {who refuses: why})."""
 
     device: str
     dtype: torch.dtype

@@ -12,6 +12,7 @@ from .bases.mel import mel_frequencies
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
@@ -37,7 +38,7 @@ def specshow(
     power: float = 2.0,
     top_db: float = 80.0,
     ax: Axes | None = None,
-    cmap: str = "magma",
+    cmap: str | None = None,
     colorbar: bool = True,
     label: str | None = None,
     title: str | None = None,
@@ -49,31 +50,32 @@ def specshow(
             magnitude. Frames beyond a few thousand are drawn by the maximum of neighbours.
         sample_rate: Hz.
         hop_length: samples between frames.
-        y_axis: what the rows are. ``"hz"`` (default): bins evenly spaced from 0 to half the sample rate; ``"log"``:
-            the same bins on a logarithmic axis; ``"mel"``: the bands of a mel bank; ``"mfcc"``: cepstral
-            coefficients; ``"index"``: numbers.
-        frequencies: centre of each row in Hz, ascending, instead of what ``y_axis`` says; rows are drawn equally
-            high and the axis tells their Hz.
+        y_axis: what the rows are. ``"hz"`` (default): bins evenly spaced from 0 to half the sample rate;
+            ``"log"``: the same bins on a logarithmic axis; ``"mel"``: the bands of a mel bank; ``"mfcc"``:
+            cepstral coefficients; ``"index"``: numbers.
+        frequencies: centre of each row in Hz, ascending, instead of what ``y_axis`` says; rows are drawn
+            equally high and the axis tells their Hz.
         f_min, f_max, mel_scale: the mel bank's range (Hz; ``None`` is half the sample rate) and scale; with
             ``"log"``, ``f_min`` is the lowest frequency drawn (0: the first bin above 20 Hz).
         start: time of the middle of the first frame, seconds. Default 0, as with ``center=True``.
-        db: draw ``(20 / power) log10(data)``, in dB below the loudest value. Put ``False`` for data that is already
-            logarithmic. Cepstral coefficients are never converted.
+        db: draw ``(20 / power) log10(data)``, in dB below the loudest value. Put ``False`` for data that is
+            already logarithmic. Cepstral coefficients are never converted.
         power: the exponent p of data that is ``|y|^p``. Default 2.
         top_db: dB below the loudest value at which the colours end. Default 80.
         ax: matplotlib axes to draw on; the current ones by default.
-        cmap: matplotlib colour map.
+        cmap: matplotlib colour map; by default magma, and coolwarm for cepstral coefficients.
         colorbar: draw the colour bar.
         label: text of the colour bar; by default ``"dB"`` when ``db``.
         title: text above the picture.
 
     Returns:
-        The matplotlib image. On a Hz axis the coordinates of the axes are seconds and Hz, elsewhere seconds and
-        row numbers (the ticks still read in Hz).
+        The matplotlib image. With ``"hz"`` the coordinates of the axes are seconds and Hz, elsewhere seconds
+        and row numbers (the ticks still read in Hz).
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: data that is not two-dimensional or empty, frequencies that do not fit it, an unknown ``y_axis``.
+        ValueError: data that is not two-dimensional or empty, frequencies that do not fit it, an unknown
+            ``y_axis`` or ``cmap``, a rate, hop, power or top_db that is not positive.
     """
     _require_matplotlib()
     values, power = _as_array(data, power)
@@ -102,7 +104,12 @@ def specshow(
     if in_db:
         values = _decibels(values, power)
     values = _thin(_thin(values, 1, _MAX_COLUMNS), 0, _MAX_ROWS)
-    low, high = _colour_limits(values, top_db if in_db else None)
+    if y_axis == "mfcc":
+        low, high = _signed_limits(values)
+    elif in_db:
+        low, high = -top_db, 0.0
+    else:
+        low, high = _full_limits(values)
 
     if ax is None:
         import matplotlib.pyplot as plt
@@ -120,12 +127,11 @@ def specshow(
         origin="lower",
         aspect="auto",
         extent=(left, right, bottom, top),
-        cmap=cmap,
+        cmap=_colour_map(cmap or ("coolwarm" if y_axis == "mfcc" else "magma")),
         vmin=low,
         vmax=high,
         interpolation="nearest" if values.shape[1] < 64 else None,
     )
-    image.cmap.set_bad("0.6")
     ax.set_xlim(max(left, min(0.0, start)), right)
     _label_time(ax, right - left)
     _label_rows(ax, y_axis, centres, nyquist, top)
@@ -133,7 +139,8 @@ def specshow(
         ax.set_title(title)
     if colorbar:
         label = label if label is not None else ("dB" if in_db else "")
-        ax.figure.colorbar(image, ax=ax, label=label, pad=0.015, extend="min" if in_db else "neither")
+        beyond = "both" if y_axis == "mfcc" else "min" if in_db else "neither"
+        ax.figure.colorbar(image, ax=ax, label=label, pad=0.015, extend=beyond)
     return image
 
 
@@ -178,7 +185,7 @@ def _require_matplotlib() -> None:
 
 
 def _as_array(data: Any, power: float) -> tuple[NDArray, float]:
-    """``data`` as a float [F, M] array, and the exponent it has (1 for a complex spectrum, now its magnitude)."""
+    """``data`` as a float [F, M] array, and its exponent (1 for the magnitude of a complex spectrum)."""
     if hasattr(data, "detach"):
         data = data.detach().cpu().numpy()
     values = np.asarray(data)
@@ -194,7 +201,7 @@ def _as_array(data: Any, power: float) -> tuple[NDArray, float]:
 
 
 def _decibels(values: NDArray, power: float) -> NDArray:
-    """(20 / power) log10(values) below the loudest; zero and negative values go to the bottom of the scale."""
+    """(20 / power) log10(values) below the loudest; zero and negative values go to the bottom."""
     finite = values[np.isfinite(values)]
     loudest = finite.max(initial=0.0)
     reference = loudest if loudest > 0 else 1.0
@@ -203,18 +210,32 @@ def _decibels(values: NDArray, power: float) -> NDArray:
     return (20.0 / power) * np.log10(ratio)
 
 
-def _colour_limits(values: NDArray, top_db: float | None) -> tuple[float, float]:
+def _colour_map(name: str) -> Colormap:
+    """The colour map, with NaN in grey."""
+    from matplotlib import colormaps
+
+    if name not in colormaps:
+        raise ValueError(f"cmap={name!r}: expected a colour map of matplotlib, such as magma or viridis")
+    return colormaps[name].with_extremes(bad="0.6")
+
+
+def _full_limits(values: NDArray) -> tuple[float, float]:
+    """Smallest and largest finite value."""
     finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return 0.0, 1.0
-    if top_db is not None:
-        return -top_db, 0.0
-    low, high = float(finite.min()), float(finite.max())
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
+def _signed_limits(values: NDArray) -> tuple[float, float]:
+    """Limits around 0 that leave out the largest tenth: the first coefficients dwarf the others."""
+    finite = np.abs(values[np.isfinite(values)])
+    limit = float(np.percentile(finite, 90)) if finite.size else 0.0
+    limit = limit if limit > 0 else 1.0
+    return -limit, limit
+
+
 def _thin(values: NDArray, axis: int, most: int) -> NDArray:
-    """At most ``most`` entries along ``axis``, each the maximum of equally many neighbours (short events survive)."""
+    """At most ``most`` entries along ``axis``, each the maximum of neighbours, so that clicks survive."""
     count = values.shape[axis]
     if count <= most:
         return values

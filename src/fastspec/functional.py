@@ -309,8 +309,8 @@ def mfcc(
         [..., n_mfcc, M].
     """
     n_bands = mel["filterbank"].shape[-1] if mel.get("filterbank") is not None else mel.get("n_mels", 128)
-    dct = (bases.create_dct, (n_mfcc, n_bands, dct_norm)) if dct is None else dct
-    return _cepstrum(waveform, dct, log_mels, top_db, sample_rate=sample_rate, **mel)
+    matrix = (bases.create_dct, (n_mfcc, n_bands, dct_norm)) if dct is None else dct
+    return _cepstrum(waveform, matrix, log_mels, top_db, sample_rate=sample_rate, **mel)
 
 
 def lfcc(
@@ -346,8 +346,8 @@ def lfcc(
         high = float(sample_rate // 2) if f_max is None else f_max
         arguments = (spectral.get("n_fft", 400) // 2 + 1, f_min, high, n_filter, sample_rate // 2 * 2)
         filterbank = _constant_like(waveform, spectral.get("dtype"), bases.linear_filterbank, arguments)
-    dct = (bases.create_dct, (n_lfcc, filterbank.shape[-1], dct_norm)) if dct is None else dct
-    return _cepstrum(waveform, dct, log_lf, top_db, filterbank=filterbank, **spectral)
+    matrix = (bases.create_dct, (n_lfcc, filterbank.shape[-1], dct_norm)) if dct is None else dct
+    return _cepstrum(waveform, matrix, log_lf, top_db, filterbank=filterbank, **spectral)
 
 
 def apply_filterbank(spectrogram: Tensor, filterbank: Tensor) -> Tensor:
@@ -430,7 +430,7 @@ def _transform(
     dtype: torch.dtype | None,
     out: Tensor | None,
 ) -> Tensor:
-    """Samples [..., T] to the complex spectrum [..., F, M] (ending None), or to its ending [..., K or F, M]."""
+    """Samples [..., T] to the complex spectrum [..., F, M] (no ending), or to [..., K or F, M]."""
     x, compute, result = fold_waveform(waveform, dtype)
     leading = waveform.shape[:-1]
     if pad != 0:
@@ -466,7 +466,7 @@ def _fold_out(out: Tensor, leading: torch.Size, result: torch.dtype) -> Tensor:
 def _cepstrum(
     waveform: Tensor, dct: Tensor | Builder, log_bands: bool, top_db: float | None, **arguments: Any
 ) -> Tensor:
-    """DCT of the logarithmic bands. The 10 of the decibels goes into the small matrix, not the large array."""
+    """DCT of the logarithmic bands. The 10 of the decibels goes into the small matrix."""
     dtype = arguments.pop("dtype", None) or waveform.dtype
     result = torch.float32 if dtype is torch.int16 else dtype
     log = {"log": "ln", "floor": 1e-6, "floor_mode": "add"} if log_bands else {"log": "log10", "floor": 1e-10}
@@ -476,19 +476,19 @@ def _cepstrum(
     else:
         dct = make_bank(dct, bands.shape[-2], bands.dtype, bands.device, "dct")
     if not log_bands:
-        bands = _limit_range(bands, None if top_db is None else top_db / 10.0)
+        bands = _limit_range(bands, top_db, unit=10.0)
         dct = dct * 10.0
     return torch.matmul(dct.t(), bands).to(result)
 
 
-def _limit_range(x: Tensor, span: float | None) -> Tensor:
-    """Raise what lies more than span below the maximum of the last three dimensions."""
-    if span is None:
+def _limit_range(x: Tensor, top_db: float | None, unit: float = 1.0) -> Tensor:
+    """Raise what lies more than top_db / unit below the maximum of the last three dimensions."""
+    if top_db is None:
         return x
-    if not span >= 0:
-        raise ValueError(f"top_db must be at least 0 or None, got {span!r}")
+    if not top_db >= 0:
+        raise ValueError(f"top_db must be at least 0 or None, got {top_db!r}")
     peak = x.amax(dim=tuple(range(-min(3, x.dim()), 0)), keepdim=True)
-    return torch.maximum(x, peak - span)
+    return torch.maximum(x, peak - top_db / unit)
 
 
 def _quarter(n_fft: int, hop_length: int | None) -> int | None:

@@ -1,7 +1,7 @@
 """What a transform computes, as plain numbers: the framing of the signal and the ending of the spectrum.
 
-Both classes are frozen, hashable and made of ints, bools, floats and strings alone, so an operator schema can carry
-them (`args()`), and so equal plans are one cached object. Every ValueError about sizes is raised here.
+Both classes are frozen, hashable and made of ints, bools, floats and strings alone, so an operator schema can
+carry them (`args()`) and equal ones are one cached object. Every ValueError about sizes is raised here.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class FramePlan:
         hop_length: samples from one frame to the next; may exceed n_fft.
         win_length: window length in samples; a shorter window stands in the middle of the frame.
         pad: samples added on each side of the signal.
-        pad_mode: where they come from: "reflect", "constant" (zeros), "replicate", "circular"; "none" when pad is 0.
+        pad_mode: where they come from: "reflect", "constant" (zeros), "replicate", "circular"; or "none".
         onesided: keep the bins 0 .. n_fft // 2 only (all that a real signal needs).
     """
 
@@ -117,11 +117,15 @@ class FramePlan:
         if hop_length is None:
             hop_length = win_length // 2
             if hop_length < 1:
-                raise ValueError(f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}")
+                raise ValueError(
+                    f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}"
+                )
         hop_length = _integer("hop_length", hop_length, 1)
         pad_mode = _one_of("pad_mode", pad_mode, PAD_MODES)
         if center_pad is not None and not center:
-            raise ValueError(f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False")
+            raise ValueError(
+                f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False"
+            )
         pad = n_fft // 2 if center_pad is None else _integer("center_pad", center_pad, 0)
         if not center or pad_mode == "none" or pad == 0:
             pad, pad_mode = 0, "none"
@@ -158,7 +162,7 @@ class FramePlan:
             )
         if self.pad_mode == "circular" and length < self.pad:
             raise ValueError(
-                f"x must be at least as long as the circular padding of {self.pad} samples, got {length} samples"
+                f"x must be no shorter than the circular padding of {self.pad} samples, got {length} samples"
             )
         if length + 2 * self.pad < self.n_fft:
             raise ValueError(
@@ -173,9 +177,9 @@ class FramePlan:
 
 @dataclass(frozen=True)
 class Ending:
-    """What happens to the complex spectrum y: v = (|y|^2 + eps)^(power / 2), then a compression of u = bank^T v.
+    """The ending of a complex spectrum y: v = (|y|^2 + eps)^(power / 2), then compression of u = bank^T v.
 
-    Compressions: "none": u; "ln", "log10": logarithm of max(u, floor) (floor_mode "clamp") or of u + floor ("add");
+    "none": u; "ln", "log10": the logarithm of max(u, floor) (floor_mode "clamp") or of u + floor ("add");
     "log1p": ln(1 + scale * u); "db": multiplier * log10 of the floored value.
 
     Gradients: that of |y|^p at y = 0 is 0; clamping passes the gradient where u >= floor; the logarithm of 0
@@ -201,7 +205,7 @@ class Ending:
         scale: float = 1.0,
         multiplier: float = 10.0,
     ) -> Ending:
-        """The ending for these parameters, the same object whenever they are the same; unused ones do not matter.
+        """The ending for these parameters, one object for equal ones; those unused do not matter.
 
         Args:
             power: exponent p of |y|, any positive real number (1 magnitude, 2 power).

@@ -1,8 +1,8 @@
 """The spectrogram front ends of published models, as data.
 
-Every preset repeats the numbers of the file named in its ``source`` and nothing else, so that a model which was
-trained on that front end can be fed by :mod:`fastspec.transforms` instead. What a model does before or after
-the transform (dropping a frame, normalising by a maximum) is told in ``note``.
+Every preset repeats the numbers of the file named in its ``source`` and nothing else, so that a model which
+was trained on that front end can be fed by :mod:`fastspec.transforms` instead. What a model does before or
+after the transform (dropping a frame, normalising by a maximum) is told in ``note``.
 
     >>> from fastspec.presets import preset
     >>> whisper = preset("whisper")
@@ -31,11 +31,12 @@ class Preset:
             (:class:`fastspec.transforms.Spectrogram`).
         sample_rate: Hz.
         n_fft, win_length, hop_length: samples.
-        n_mels, f_min, f_max, mel_scale, norm: the mel bank (Hz; ``f_max=None`` is half the sample rate); unused by
-            ``"stft"``.
-        window, periodic: name of :func:`fastspec.bases.get_window`, and whether it is periodic (``True``) or symmetric.
+        n_mels, f_min, f_max, mel_scale, norm: the mel bank (Hz; ``f_max=None`` is half the sample rate);
+            unused by ``"stft"``.
+        window, periodic: name of :func:`fastspec.bases.get_window`, and whether it is periodic (``True``) or
+            symmetric.
         power, eps: the value is ``(|y|^2 + eps)^(power/2)``; ``power=None`` keeps the complex STFT.
-        center, center_pad, pad_mode: padding on each side, ``n_fft // 2`` samples unless ``center_pad`` says else.
+        center, center_pad, pad_mode: padding on each side, by ``center_pad`` samples (``None``: n_fft // 2).
         normalized: as torchaudio's ``normalized``.
         log, floor, floor_mode, log_scale: the compression at the end.
         clip_seconds, batch: a workload that is typical of training or running this model, for benchmarks.
@@ -124,8 +125,8 @@ class Preset:
 
 
 def _neural_vocoder(name: str, source: str, **changes: Any) -> Preset:
-    """HiFi-GAN's front end, which most vocoders since then share: magnitude with 1e-9 under the root, then ln,
-    and padding such that M = T / hop."""
+    """HiFi-GAN's front end, which most vocoders since then share: magnitude with 1e-9 under the root, then
+    ln, and padding such that M = T / hop."""
     shared = {
         "sample_rate": 22050,
         "power": 1.0,
@@ -177,8 +178,8 @@ _ALL = (
         floor_mode="add",
         clip_seconds=16.0,
         batch=16,
-        note="Before: pre-emphasis of the whole clip, x[n] - 0.97 x[n-1]. After: mean 0 and standard deviation 1 "
-        "(divisor M - 1) per band over the valid frames.",
+        note="Before: pre-emphasis of the whole clip, x[n] - 0.97 x[n-1]. After: mean 0 and standard "
+        "deviation 1 (divisor M - 1) per band over the valid frames.",
     ),
     _neural_vocoder("hifi-gan", "jik876/hifi-gan: meldataset.py, config_v1.json", f_max=8000.0),
     _neural_vocoder(
@@ -311,8 +312,8 @@ _ALL = (
         floor=0.01,
         floor_mode="add",
         clip_seconds=9.6,
-        note="The padding only moves the 400-sample window to the start of the 512-sample frame: no window reaches "
-        "into it. After: cut into pieces of 96 frames.",
+        note="The padding only moves the 400-sample window to the start of the 512-sample frame: no window "
+        "reaches into it. After: cut into pieces of 96 frames.",
     ),
     Preset(
         "htdemucs",
@@ -326,8 +327,8 @@ _ALL = (
         normalized="frame_length",
         clip_seconds=7.8,
         batch=2,
-        note="Before: reflect padding by 1536 samples and up to a whole number of hops. After: the top bin and two "
-        "frames at each end are dropped. The typical batch is one stereo clip.",
+        note="Before: reflect padding by 1536 samples and up to a whole number of hops. After: the top bin "
+        "and two frames at each end are dropped. The typical batch is one stereo clip.",
     ),
     Preset(
         "open-unmix",
@@ -366,8 +367,8 @@ _ALL = (
         normalized=True,
         clip_seconds=1.0,
         batch=16,
-        note="One of three scales; the others are 2048 and 512 with hop n_fft / 4. Real and imaginary parts are "
-        "stacked as channels.",
+        note="One of three scales; the others are 2048 and 512 with hop n_fft / 4. Real and imaginary parts "
+        "are stacked as channels.",
     ),
     Preset(
         "dac",
@@ -434,7 +435,9 @@ _ALL = (
 
 _BY_NAME = {entry.name: entry for entry in _ALL}
 
-_KALDI_FRAMES = "its Kaldi frames (offset removed and pre-emphasis applied frame by frame) are not a windowed STFT"
+_KALDI_FRAMES = (
+    "its Kaldi frames (offset removed and pre-emphasis applied frame by frame) are not a windowed STFT"
+)
 _NOT_EXACT = {
     "ast": _KALDI_FRAMES,
     "beats": _KALDI_FRAMES,

@@ -1,4 +1,7 @@
-"""The small table behind ``fastspec bench``: this machine, a few presets, fastspec against torch.stft."""
+"""The small table behind ``fastspec bench``: this machine, a few presets, fastspec against torch.stft.
+
+The comparison with other libraries, ``bench/`` in the repository, is built of the same pieces.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from .presets import Preset, preset
@@ -27,8 +31,8 @@ class Row:
         name: the preset.
         shape: of the output.
         ours, theirs: median seconds of fastspec and of the path through torch.stft.
-        error, their_error: largest error against the same path in float64, divided by the largest value for a linear
-            output, and in units of the logarithm for a logarithmic one.
+        error, their_error: largest error against the same path in float64, divided by the largest value for a
+            linear output, and in units of the logarithm for a logarithmic one.
     """
 
     name: str
@@ -89,7 +93,9 @@ def torch_path(entry: Preset, dtype: torch.dtype = torch.float32) -> Callable[[T
     return forward
 
 
-def measure(entry: Preset, *, batch: int, seconds: float, backward: bool, budget: float, backend: str | None) -> Row:
+def measure(
+    entry: Preset, *, batch: int, seconds: float, backward: bool, budget: float, backend: str | None
+) -> Row:
     """Time one preset, taking turns between fastspec and torch until ``budget`` seconds are spent.
 
     Args:
@@ -105,22 +111,66 @@ def measure(entry: Preset, *, batch: int, seconds: float, backward: bool, budget
     with torch.inference_mode():
         piece = x[:1]
         truth = torch_path(entry, torch.float64)(piece.double())
-        got = ours(piece)
-        error, their_error = _error(got, truth, entry), _error(theirs(piece), truth, entry)
-        shape = (batch, *got.shape[1:])
+        got, their_own = ours(piece), theirs(piece)
+    log = entry.log is not None
+    our_times, their_times = take_turns([runner(path, x, backward) for path in (ours, theirs)], budget)
+    return Row(
+        entry.name,
+        (batch, *got.shape[1:]),
+        statistics.median(our_times),
+        statistics.median(their_times),
+        largest_error(got, truth, log),
+        largest_error(their_own, truth, log),
+    )
 
-    runs = [_runner(path, x, backward) for path in (ours, theirs)]
-    for run in runs:
-        run()
-    times: list[list[float]] = [[], []]
+
+def runner(path: Callable[[Tensor], Any], x: Tensor, backward: bool) -> Callable[[], Any]:
+    """A call to be timed: ``path(x)`` without autograd, or the gradient of x with all ones above it."""
+    if not backward:
+
+        def forward() -> Any:
+            with torch.inference_mode():
+                return path(x)
+
+        return forward
+
+    leaf = x.clone().requires_grad_()
+    with torch.no_grad():
+        seed = torch.ones_like(path(x))
+    return lambda: torch.autograd.grad(path(leaf), leaf, seed)[0]
+
+
+def take_turns(runs: Sequence[Callable[[], Any]], budget: float, least: int = 5) -> list[list[float]]:
+    """Seconds of each call, measured in turns so that a busy or throttled machine disturbs all alike.
+
+    A turn of a short call is one call untimed, which warms the caches that the others have used, and then as
+    many as fill two milliseconds; a long call is timed as it comes.
+
+    Args:
+        runs: the calls.
+        budget: seconds to spend, beyond the first, untimed round.
+        least: rounds at least.
+
+    Returns:
+        For each call the seconds of one call in each round.
+    """
+    rough = [_seconds(run, 1) for run in runs]
+    rough = [_seconds(run, 1) if guess < 1.0 else guess for run, guess in zip(runs, rough, strict=True)]
+    times: list[list[float]] = [[] for _ in runs]
     end = time.perf_counter() + budget
-    while len(times[0]) < 5 or time.perf_counter() < end:
-        for run, list_ in zip(runs, times, strict=True):
-            begin = time.perf_counter()
-            run()
-            list_.append(time.perf_counter() - begin)
-    medians = [statistics.median(list_) for list_ in times]
-    return Row(entry.name, shape, medians[0], medians[1], error, their_error)
+    while len(times[0]) < least or time.perf_counter() < end:
+        for run, guess, list_ in zip(runs, rough, times, strict=True):
+            if guess < 0.05:
+                run()
+            list_.append(_seconds(run, max(1, round(0.002 / guess))))
+    return times
+
+
+def largest_error(got: Tensor, truth: Tensor, log: bool) -> float:
+    """The largest difference: as it is (``log``: in units of the logarithm), or over the largest value."""
+    worst = float((got.to(truth.dtype) - truth).abs().max())
+    largest = 1.0 if log else float(truth.abs().max())
+    return worst / largest if largest and math.isfinite(largest) else worst
 
 
 def table(
@@ -142,7 +192,7 @@ def table(
         if not value > 0:
             raise ValueError(f"{name}={value!r}: expected more than 0")
     entries = [preset(name) for name in names]
-    with _threads(threads):
+    with using_threads(threads):
         for entry in entries:
             yield measure(
                 entry, batch=batch, seconds=seconds, backward=backward, budget=budget, backend=backend
@@ -150,7 +200,8 @@ def table(
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def using_threads(count: int) -> Iterator[None]:
+    """``count`` threads for torch and fastspec in this block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -170,26 +221,8 @@ def _compress(u: Tensor, entry: Preset) -> Tensor:
     return u.log10() * (1.0 if entry.log == "log10" else 20.0 / (entry.power or 1.0))
 
 
-def _runner(path: Callable[[Tensor], Tensor] | nn.Module, x: Tensor, backward: bool) -> Callable[[], None]:
-    if not backward:
-
-        def forward() -> None:
-            with torch.inference_mode():
-                path(x)
-
-        return forward
-
-    leaf = x.clone().requires_grad_()
-    with torch.no_grad():
-        seed = torch.ones_like(path(x))
-
-    def both() -> None:
-        torch.autograd.grad(path(leaf), leaf, seed)
-
-    return both
-
-
-def _error(got: Tensor, truth: Tensor, entry: Preset) -> float:
-    worst = float((got.to(truth.dtype) - truth).abs().max())
-    largest = 1.0 if entry.log else float(truth.abs().max())
-    return worst / largest if largest and math.isfinite(largest) else worst
+def _seconds(run: Callable[[], Any], calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        run()
+    return (time.perf_counter() - begin) / calls

@@ -92,7 +92,7 @@ def mel_filterbank(
 def linear_filterbank(
     n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: float
 ) -> NDArray[np.float64]:
-    """Triangular filters [n_freqs, n_filter] with corners evenly spaced in Hz; errors as ``mel_filterbank``."""
+    """Triangular filters [n_freqs, n_filter], corners evenly spaced in Hz; errors as ``mel_filterbank``."""
     _check_bank(n_freqs, f_min, f_max, n_filter, sample_rate, "n_filter")
     return _linear_bank(n_freqs, float(f_min), float(f_max), n_filter, float(sample_rate))
 

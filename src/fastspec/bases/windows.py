@@ -61,7 +61,7 @@ def get_window(
             raise ValueError(f"window {name!r} takes no parameter, got {parameter!r}")
         if not math.isfinite(parameter) or (name == "gaussian" and parameter <= 0):
             raise ValueError(f"window {name!r}: {wanted} must be finite and positive, got {parameter!r}")
-    return _build(name, None if parameter is None else float(parameter), int(win_length), bool(periodic))
+    return _build(name, 0.0 if parameter is None else float(parameter), int(win_length), bool(periodic))
 
 
 def _split(window: tuple[str, float]) -> tuple[str, float]:
@@ -73,7 +73,7 @@ def _split(window: tuple[str, float]) -> tuple[str, float]:
 
 
 @functools.lru_cache(maxsize=256)
-def _build(name: str, parameter: float | None, win_length: int, periodic: bool) -> NDArray[np.float64]:
+def _build(name: str, parameter: float, win_length: int, periodic: bool) -> NDArray[np.float64]:
     if name == "vorbis":
         middle = (np.arange(win_length) + 0.5) / win_length
         samples = np.sin(0.5 * np.pi * np.sin(np.pi * middle) ** 2)
@@ -86,11 +86,11 @@ def _build(name: str, parameter: float | None, win_length: int, periodic: bool) 
     return samples
 
 
-def _symmetric(name: str, parameter: float | None, n: NDArray, period: int) -> NDArray[np.float64]:
+def _symmetric(name: str, parameter: float, n: NDArray, period: int) -> NDArray[np.float64]:
     """The window that is symmetric about period / 2, at the samples n."""
     if name in _COSINE_SUMS:
         terms = _COSINE_SUMS[name]
-        return sum((-1) ** k * a * np.cos(2 * np.pi * k * n / period) for k, a in enumerate(terms))
+        return np.sum([(-1) ** k * a * np.cos(2 * np.pi * k * n / period) for k, a in enumerate(terms)], 0)
     centred = 2 * n / period - 1  # -1 ... 1
     if name == "bartlett":
         return 1 - np.abs(centred)

@@ -1,6 +1,7 @@
 """What the ops share: the direct call, the registration with torch, and the autograd of the three linear ops.
 
-<y, T(x, w)> with T = frame_transform is linear in each of x, w and y. The three linear ops are its partial gradients,
+<y, T(x, w)> with T = frame_transform is linear in x, in w and in y. The three linear ops are its
+partial gradients,
 
     in y: frame_transform(x, w)     in x: overlap_add(y, w)     in w: basis_grad(x, y)
 
@@ -8,11 +9,14 @@ so the gradients of each op are the other two, to any order. A call takes one of
 
 - directly to the backend, when nothing traces or differentiates (`is_direct`): about a microsecond;
 - through an autograd.Function with backward, jvp and vmap, when something does;
-- through the same Function without jvp and vmap under torch.compile, which accepts no other (and through the plain
-  reference where torch.func transforms are compiled).
+- through the same Function without jvp and vmap under torch.compile, which accepts no other (and through the
+  plain reference where torch.func transforms are compiled).
 
 The Functions call the backend directly when their tensors are plain, and `torch.ops.fastspec.*` otherwise.
 """
+
+# pyright: reportIncompatibleMethodOverride=false
+# (the staticmethods of a Function have the arguments of its op)
 
 from __future__ import annotations
 
@@ -36,13 +40,13 @@ GRADIENT = {"y": "frame_transform", "x": "overlap_add", "window": "basis_grad"}
 LIBRARY = torch.library.Library("fastspec", "DEF")
 
 _PLAIN = (Tensor, Parameter)
-_functorch_level = torch._C._functorch.maybe_current_level
+_functorch_level = torch._C._functorch.maybe_current_level  # type: ignore[attr-defined]
 _n_dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing_state = torch._C._get_tracing_state
 
 
 def is_direct(*tensors: Tensor | None) -> bool:
-    """True when a backend may be called at once: nobody traces, transforms or differentiates, all is plain memory."""
+    """True when a backend may be called at once: nobody traces or differentiates, and all is plain memory."""
     if (
         torch.compiler.is_compiling()
         or _functorch_level() is not None
@@ -54,7 +58,10 @@ def is_direct(*tensors: Tensor | None) -> bool:
     grad = torch.is_grad_enabled()
     for tensor in tensors:
         if tensor is not None and (
-            type(tensor) not in _PLAIN or (grad and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg()
+            type(tensor) not in _PLAIN
+            or (grad and tensor.requires_grad)
+            or tensor.is_conj()
+            or tensor.is_neg()
         ):
             return False
     return True
@@ -68,18 +75,24 @@ def in_compiled_transform(backend: str) -> bool:
     if not (torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()):
         return False
     if backend not in ("", "reference"):
-        raise NotImplementedError(f"backend {backend!r} cannot run a torch.func transform inside torch.compile")
+        raise NotImplementedError(
+            f"backend {backend!r} cannot run a torch.func transform inside torch.compile"
+        )
     return True
 
 
 def check_out(out: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
-    """Raise ValueError unless `out` is None or fits; it must be contiguous, as backends write to its memory."""
+    """Raise ValueError unless `out` is None or fits; contiguous, as backends write to its memory."""
     if out is not None and (
-        out.shape != shape or out.dtype != dtype or out.device != device or not out.is_contiguous() or out.requires_grad
+        out.shape != shape
+        or out.dtype != dtype
+        or out.device != device
+        or not out.is_contiguous()
+        or out.requires_grad
     ):
         raise ValueError(
-            f"out must be a contiguous {dtype} tensor of shape {list(shape)} on {device} that requires no gradient, "
-            f"got {out.dtype}, shape {list(out.shape)}, on {out.device}"
+            f"out must be a contiguous {dtype} tensor of shape {list(shape)} on {device} that requires no "
+            f"gradient, got {out.dtype}, shape {list(out.shape)}, on {out.device}"
         )
 
 
@@ -104,8 +117,8 @@ def check_spectrum(y: Tensor, plan: FramePlan, length: int) -> None:
     plan.check_length(length)
     if y.dim() != 3 or y.shape[0] < 1 or y.shape[1] != plan.n_bins or y.shape[2] != plan.n_frames(length):
         raise ValueError(
-            f"y must have shape [B, F, M] = [B, {plan.n_bins}, {plan.n_frames(length)}] for {length} samples, "
-            f"got {list(y.shape)}"
+            f"y must have shape [B, F, M] = [B, {plan.n_bins}, {plan.n_frames(length)}] "
+            f"for {length} samples, got {list(y.shape)}"
         )
     if not y.is_complex():
         raise ValueError(f"y must be complex64 or complex128, got {y.dtype}")
@@ -157,7 +170,9 @@ def vmap_fold(apply: Callable, in_dims: tuple, first: Tensor, *rest: Any) -> tup
 
 
 def linear(name: str, first: Tensor, second: Tensor, plan: FramePlan, length: int, backend: str) -> Tensor:
-    """One of the three linear ops, differentiable. `length` is T, whichever the op."""
+    """One of the three linear ops, differentiable. `length` is T; only overlap_add cannot see it itself."""
+    if name != "overlap_add":
+        length = 0
     functions = _TRACED if torch.compiler.is_compiling() else _EAGER
     return functions[name].apply(first, second, plan, length, backend)
 
@@ -186,11 +201,15 @@ def _linear_functions(name: str) -> tuple[type[torch.autograd.Function], type[to
         @staticmethod
         def backward(ctx, grad):
             values = dict(zip(inputs, ctx.saved_tensors, strict=True)) | {output: grad}
-            grads = [None, None]
+            plan, length, backend = ctx.rest
+            if "x" in inputs:
+                length = values["x"].shape[-1]
+            grads: list[Tensor | None] = [None, None]
             for i, slot in enumerate(inputs):
                 if ctx.needs_input_grad[i]:
                     op = GRADIENT[slot]
-                    grads[i] = linear(op, *(values[s] for s in INPUTS[op]), *ctx.rest)
+                    first, second = (values[s] for s in INPUTS[op])
+                    grads[i] = linear(op, first, second, plan, length, backend)
             return *grads, None, None, None
 
     class Eager(Traced):

@@ -77,7 +77,6 @@ class _SparseBank:
     """Each band's first to last non-zero weight, and the arrays that the native description points to."""
 
     def __init__(self, bank: Tensor, plan: FramePlan):
-        bank = bank.detach()
         n_bins = plan.n_fft // 2 + 1
         if not plan.onesided:  # both halves of the spectrum have the same power: fold the bank
             folded = bank[:n_bins].clone()
@@ -99,19 +98,19 @@ class _SparseBank:
 
 
 NO_BANK = _native.Bank(0, 0, 0, 0, 0)
-_sparse: dict[tuple[int, int], tuple[weakref.ref[Tensor], int, _SparseBank]] = {}
+_sparse: dict[tuple[int, int, bool], tuple[weakref.ref[Tensor], Tensor, _SparseBank]] = {}
 
 
 def bank_of(bank: Tensor | None, plan: FramePlan) -> tuple[_native.Bank, object]:
-    """The sparse form of a bank [F, K] and its owner, remembered until the tensor changes or dies."""
+    """The sparse form of a bank [F, K], and what owns its memory; remembered while the tensor lives.
+
+    Compared by value on every call (microseconds): edits through `.data` leave a tensor's version as it was.
+    """
     if bank is None:
         return NO_BANK, None
-    if bank.is_inference():  # has no version to tell a change by
-        made = _SparseBank(bank, plan)
-        return made.native, made
-    key = (id(bank), plan.n_fft * 2 + plan.onesided)
+    key = (id(bank), plan.n_fft, plan.onesided)
     known = _sparse.get(key)
-    if known is None or known[0]() is not bank or known[1] != bank._version:
-        made = _SparseBank(bank, plan)
-        known = _sparse[key] = weakref.ref(bank, lambda _: _sparse.pop(key, None)), bank._version, made
+    if known is None or known[0]() is not bank or not torch.equal(known[1], bank):
+        made = _SparseBank(bank.detach(), plan)
+        known = _sparse[key] = weakref.ref(bank, lambda _: _sparse.pop(key, None)), bank.detach().clone(), made
     return known[2].native, known[2]

@@ -15,7 +15,11 @@ INT16_SCALE = 1.0 / 32768.0
 def refuse(plan: FramePlan, *tensors: Tensor | None) -> str | None:
     """The references run everywhere, in float32 and float64 (and int16 samples)."""
     for tensor in tensors:
-        if tensor is not None and tensor.dtype not in DTYPES and tensor.dtype not in (torch.complex64, torch.complex128):
+        if (
+            tensor is not None
+            and tensor.dtype not in DTYPES
+            and tensor.dtype not in (torch.complex64, torch.complex128)
+        ):
             return f"the reference computes in float32 and float64, not in {tensor.dtype}"
     return None
 
@@ -54,7 +58,7 @@ def fold(pieces: Tensor, plan: FramePlan, length: int) -> Tensor:
     if not plan.pad:
         return padded
     sources = _sources(plan, length, pieces.device)
-    return padded.new_zeros(pieces.shape[0], length + 1).index_add_(1, sources, padded)[:, :length].contiguous()
+    return padded.new_zeros(pieces.shape[0], length + 1).index_add_(1, sources, padded)[:, :length].clone()
 
 
 def spectrum(pieces: Tensor, plan: FramePlan) -> Tensor:
@@ -63,5 +67,5 @@ def spectrum(pieces: Tensor, plan: FramePlan) -> Tensor:
 
 
 def spectrum_adjoint(y: Tensor, plan: FramePlan) -> Tensor:
-    """The adjoint of `spectrum`: Re of the sum over f of y[f] exp(+2 pi i f n / n_fft), absent bins being zero."""
+    """The adjoint of `spectrum`: Re of the sum over f of y[f] exp(2 pi i f n / n_fft), missing bins 0."""
     return torch.fft.ifft(y, n=plan.n_fft, norm="forward").real

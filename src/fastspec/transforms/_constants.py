@@ -43,7 +43,7 @@ def hold(module: nn.Module, name: str, value: Tensor, trainable: bool) -> None:
 
 
 def window_tensor(window_fn: WindowFn, win_length: int, wkwargs: dict[str, Any] | None) -> Tensor:
-    """The window [win_length] of a function, called as torchaudio does, or of a name of ``bases.get_window``."""
+    """The window [win_length] of a function, called as by torchaudio, or of a name of ``get_window``."""
     arguments = wkwargs or {}
     if not callable(window_fn):
         window = bases.get_window(window_fn, win_length, **arguments)

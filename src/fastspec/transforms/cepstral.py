@@ -36,6 +36,8 @@ class MFCC(nn.Module):
     submodules are not called, so hooks on them do not run.
     """
 
+    dct_mat: Tensor
+
     def __init__(
         self,
         sample_rate: int = 16000,
@@ -99,6 +101,9 @@ class LFCC(nn.Module):
         called, so
     hooks on them do not run.
     """
+
+    filter_mat: Tensor
+    dct_mat: Tensor
 
     def __init__(
         self,

@@ -31,6 +31,8 @@ class MelScale(nn.Module):
     State dict: ``fb`` [F, K].
     """
 
+    fb: Tensor
+
     def __init__(
         self,
         n_mels: int = 128,
@@ -51,8 +53,9 @@ class MelScale(nn.Module):
         self.n_stft = n_stft
         self.norm = norm
         self.mel_scale = mel_scale
+        names = trainable_names(trainable, ("filterbank",))
         bank = F.melscale_fbanks(n_stft, f_min, self.f_max, n_mels, sample_rate, norm, mel_scale)
-        hold(self, "fb", bank, "filterbank" in trainable_names(trainable, ("filterbank",)))
+        hold(self, "fb", bank, "filterbank" in names)
 
     def forward(self, specgram: Tensor) -> Tensor:
         return F.apply_filterbank(specgram, self.fb)

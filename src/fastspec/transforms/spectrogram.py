@@ -39,6 +39,8 @@ class Spectrogram(nn.Module):
     State dict: ``window``.
     """
 
+    window: Tensor
+
     def __init__(
         self,
         n_fft: int = 400,
@@ -166,6 +168,8 @@ class InverseSpectrogram(nn.Module):
 
     State dict: ``window``.
     """
+
+    window: Tensor
 
     def __init__(
         self,

@@ -12,7 +12,9 @@ from . import reference
 __all__ = ["frame_transform"]
 
 
-def frame_transform(x: Tensor, window: Tensor, plan: FramePlan, backend: str = "", out: Tensor | None = None) -> Tensor:
+def frame_transform(
+    x: Tensor, window: Tensor, plan: FramePlan, backend: str = "", out: Tensor | None = None
+) -> Tensor:
     """y[b, f, m] = sum over n of w[n] exp(-2 pi i f n / n_fft) x_padded[b, m * hop + n].
 
     Args:
@@ -54,4 +56,9 @@ def _fake(x, window, *args):
     return x.new_empty(shape, dtype=shared.complex_dtype(x.dtype))
 
 
-shared.register("frame_transform", f"(Tensor x, Tensor window, {shared.PLAN_SCHEMA}, str backend) -> Tensor", _kernel, _fake)
+shared.register(
+    "frame_transform",
+    f"(Tensor x, Tensor window, {shared.PLAN_SCHEMA}, str backend) -> Tensor",
+    _kernel,
+    _fake,
+)

@@ -1,7 +1,8 @@
-"""frame_transform in plain PyTorch: pad, cut into frames, window, FFT. Defines the op; runs on every device."""
+"""frame_transform in plain PyTorch: pad, cut into frames, window, FFT. Defines the op; runs everywhere."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,4 +16,4 @@ def forward(x: Tensor, window: Tensor, plan: FramePlan, out: Tensor | None = Non
     """y[b, f, m] = sum over n of window[n] exp(-2 pi i f n / n_fft) x_padded[b, m * hop + n]; [B, F, M]."""
     window = F.pad(window, (plan.left, plan.n_fft - plan.win_length - plan.left))
     y = spectrum(frames(to_float(x), plan) * window, plan).mT
-    return y.contiguous() if out is None else out.copy_(y)
+    return y.clone(memory_format=torch.contiguous_format) if out is None else out.copy_(y)

@@ -1,4 +1,4 @@
-"""overlap_add: frames rebuilt from their spectra and added at their places; the adjoint of frame_transform."""
+"""overlap_add: frames rebuilt from spectra and added at their places; the adjoint of frame_transform."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["overlap_add"]
 def overlap_add(y: Tensor, window: Tensor, plan: FramePlan, length: int, backend: str = "") -> Tensor:
     """The x [B, T] with <y, frame_transform(x')> = <x, x'> for every x', where <y, Y> = sum of Re(conj(y) Y).
 
-    Padding is folded back by its adjoint (samples that reflect padding had copied are added where they came from).
+    Padding is folded back by its adjoint (what reflect padding had copied is added where it came from).
     There is no factor 1 / n_fft and no doubling of one-sided bins.
 
     Args:
@@ -51,5 +51,8 @@ def _fake(y, window, *args):
 
 
 shared.register(
-    "overlap_add", f"(Tensor y, Tensor window, {shared.PLAN_SCHEMA}, SymInt length, str backend) -> Tensor", _kernel, _fake
+    "overlap_add",
+    f"(Tensor y, Tensor window, {shared.PLAN_SCHEMA}, SymInt length, str backend) -> Tensor",
+    _kernel,
+    _fake,
 )

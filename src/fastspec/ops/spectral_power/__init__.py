@@ -1,8 +1,12 @@
 """spectral_power: compress(bank^T |frame_transform(x, window)|^p), fused.
 
-Its backward recomputes the spectrum, so only x, the window and the bank are saved. Where the backward is itself
-differentiated (create_graph=True, torch.func, forward AD) it is composed of the linear ops instead: exact to any order.
+Its backward recomputes the spectrum, so only x, the window and the bank are saved. Where the backward is
+differentiated itself (create_graph=True, torch.func, forward AD) it is composed of the linear ops instead,
+exact to any order.
 """
+
+# pyright: reportIncompatibleMethodOverride=false
+# (the staticmethods of a Function have the arguments of its op)
 
 from __future__ import annotations
 
@@ -60,7 +64,9 @@ def spectral_power(
         shape = (x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1]))
         shared.check_out(out, shape, window.dtype, x.device)
     if shared.is_direct(x, window, bank):
-        return choose("spectral_power", backend, plan, x, window, bank).forward(x, window, bank, plan, ending, out=out)
+        return choose("spectral_power", backend, plan, x, window, bank).forward(
+            x, window, bank, plan, ending, out=out
+        )
     if shared.in_compiled_transform(backend):
         u = reference.forward(x, window, bank, plan, ending)
     else:
@@ -76,9 +82,9 @@ def _forward(x, window, bank, plan, ending, backend):
 
 
 def _fused_backward(grad, x, window, bank, plan, ending, needed, backend):
-    """The gradients in x, window and bank; an empty tensor for one that is not needed. Not differentiable itself."""
+    """The gradients in x, window and bank (empty where not needed), not differentiable themselves."""
     chosen = choose("spectral_power", backend, plan, x, window, bank)
-    grads = [None, None, None]
+    grads: list[Tensor | None] = [None, None, None]
     if needed[0] or needed[1]:
         grads[:2] = chosen.backward(grad, x, window, bank, plan, ending, *needed[:2])
     if needed[2]:
@@ -102,7 +108,7 @@ def _composed_backward(grad, x, window, bank, plan, ending, needed, backend):
     y = shared.linear("frame_transform", x, window, plan, length, backend)
     v = powers(y, ending)
     grad_u = grad * compress_slope(v if bank is None else bands(v, bank), ending)
-    grads = [None, None, None]
+    grads: list[Tensor | None] = [None, None, None]
     if needed[2]:
         grads[2] = (v @ grad_u.mT).sum(0)
     if needed[0] or needed[1]:
@@ -158,19 +164,16 @@ class Eager(Traced):
         rest = plan, x.shape[-1], backend
         y = shared.linear("frame_transform", x, window, *rest)
         v = powers(y, ending)
-        d_u = None
-        if d_x is not None or d_window is not None:
-            d_y = 0.0
-            if d_x is not None:
-                d_y = d_y + shared.linear("frame_transform", d_x, window, *rest)
-            if d_window is not None:
-                d_y = d_y + shared.linear("frame_transform", x, d_window, *rest)
-            d_u = 2.0 * (y.real * d_y.real + y.imag * d_y.imag) * power_slope(y, ending)
-            if bank is not None:
-                d_u = bands(d_u, bank)
+        d_u = 0.0
+        for d_y in (
+            None if d_x is None else shared.linear("frame_transform", d_x, window, *rest),
+            None if d_window is None else shared.linear("frame_transform", x, d_window, *rest),
+        ):
+            if d_y is not None:
+                d_v = 2.0 * (y.real * d_y.real + y.imag * d_y.imag) * power_slope(y, ending)
+                d_u = d_u + (d_v if bank is None else bands(d_v, bank))
         if d_bank is not None:
-            from_bank = bands(v, d_bank)
-            d_u = from_bank if d_u is None else d_u + from_bank
+            d_u = d_u + bands(v, d_bank)
         return d_u * compress_slope(v if bank is None else bands(v, bank), ending)
 
     @staticmethod
@@ -192,7 +195,9 @@ def _kernel(x, window, bank, *args):
 
 def _fake(x, window, bank, *args):
     plan = FramePlan(*args[: shared.PLAN_ARGS])
-    return window.new_empty((x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1])))
+    return window.new_empty(
+        (x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1]))
+    )
 
 
 def _backward_kernel(grad, x, window, bank, *args):
@@ -210,7 +215,10 @@ def _backward_fake(grad, x, window, bank, *args):
 
 
 shared.register(
-    "spectral_power", f"(Tensor x, Tensor window, Tensor? bank, {SCHEMA}, str backend) -> Tensor", _kernel, _fake
+    "spectral_power",
+    f"(Tensor x, Tensor window, Tensor? bank, {SCHEMA}, str backend) -> Tensor",
+    _kernel,
+    _fake,
 )
 shared.register(
     "spectral_power_backward",

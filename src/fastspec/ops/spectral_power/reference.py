@@ -1,7 +1,7 @@
 """spectral_power in plain PyTorch, forward and backward, and the ending with its slopes.
 
-`powers`, `compress` and their slopes are differentiable PyTorch: the exact second derivatives of the op are composed
-from them. They never divide by zero, so silence gives zero gradients of every order, not NaN.
+`powers`, `compress` and their slopes are differentiable PyTorch: the exact second derivatives of the op are
+composed from them. They never divide by zero, so silence gives zero gradients of every order, not NaN.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def powers(y: Tensor, ending: Ending) -> Tensor:
 
 
 def power_slope(y: Tensor, ending: Ending) -> Tensor | float:
-    """dv / d|y|^2, so that the gradient of v in y is 2 * y * power_slope; 0 where v is 0 and power is not 2."""
+    """dv / d|y|^2: the gradient of v in y is 2 * y * power_slope. 0 where v is 0, unless power is 2."""
     if ending.power == 2:
         return 1.0
     half = ending.power / 2
@@ -46,7 +46,7 @@ def power_slope(y: Tensor, ending: Ending) -> Tensor | float:
 
 
 def bands(v: Tensor, bank: Tensor) -> Tensor:
-    """u = bank^T v for every clip: v [B, F, M], bank [F, K] -> [B, K, M]. (`@` rounds differently with gradients.)"""
+    """u = bank^T v: v [B, F, M], bank [F, K] -> [B, K, M]. (`@` would round differently with gradients.)"""
     return torch.bmm(bank.mT.expand(v.shape[0], -1, -1), v)
 
 
@@ -80,7 +80,7 @@ def compress_slope(u: Tensor, ending: Ending) -> Tensor | float:
 def forward(
     x: Tensor, window: Tensor, bank: Tensor | None, plan: FramePlan, ending: Ending, out: Tensor | None = None
 ) -> Tensor:
-    """compress(bank^T (|frame_transform(x, window)|^2 + eps)^(power / 2)); [B, K, M], or [B, F, M] without a bank."""
+    """compress(bank^T (|frame_transform(x, window)|^2 + eps)^(power / 2)); [B, K or F, M]."""
     u = powers(frame_transform.forward(x, window, plan), ending)
     if bank is not None:
         u = bands(u, bank)
@@ -98,7 +98,7 @@ def backward(
     need_x: bool,
     need_window: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of <grad, forward(x, window, bank)> in x [B, T] and in the window [win_length], those needed."""
+    """Gradients of <grad, forward(x, window, bank)> in x [B, T] and in the window [win_length]."""
     y = frame_transform.forward(x, window, plan)
     v = powers(y, ending)
     if bank is None:

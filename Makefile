@@ -1,0 +1,60 @@
+# Everything runs in .venv, which the first target makes. PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test bench check format clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
+	$(BIN)/fastspec spectrogram examples/audio/music.ogg --kind mel --log db -o demo.png
+	$(BIN)/fastspec bench
+
+test: $(VENV)/test ## every test
+	$(BIN)/python -m pytest -q
+
+bench: $(VENV)/bench ## the comparison of docs/benchmarks.md, some minutes; writes bench/results
+	$(BIN)/python -m bench.run
+
+check: $(VENV)/dev ## format, lint, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cc')
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(git ls-files 'kernels/*.h' 'kernels/*.cc')
+
+clean:
+	rm -rf build $(VENV) demo.png
+
+# One stamp a set of extras; the build is editable, so that Python sources are used where they lie.
+SOURCES = pyproject.toml constraints.txt CMakeLists.txt $(wildcard kernels/common/* kernels/cpu/*)
+
+$(VENV)/pip:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch numpy scikit-build-core nanobind nanobind-backend ninja cmake
+	touch $@
+
+$(VENV)/native: $(VENV)/pip $(SOURCES)
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/demo: $(VENV)/native
+	$(PIP) --no-build-isolation matplotlib
+	touch $@
+
+$(VENV)/test: $(VENV)/native
+	$(PIP) safetensors matplotlib hypothesis pytest pytest-benchmark librosa scipy torchaudio
+	touch $@
+
+$(VENV)/bench: $(VENV)/test
+	$(PIP) nnaudio2 auvux-dsp
+	touch $@
+
+$(VENV)/dev: $(VENV)/test
+	$(PIP) ruff pyright clang-format
+	touch $@

@@ -1,0 +1,1 @@
+"""fastspec against other libraries: see README.md."""

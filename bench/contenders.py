@@ -1,0 +1,233 @@
+"""Who takes part: one builder each, all given the same transform, with its constants made beforehand.
+
+A builder imports its library itself, so that a missing library is a missing row and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+import fastspec.functional as F
+from fastspec import _native, bases
+from fastspec.presets import Preset
+from fastspec.quickbench import runner, torch_path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to compute a transform.
+
+    Attributes:
+        path: the call that is timed, from samples [B, T] (or what ``ready`` made of them) to a spectrogram.
+        differentiable: torch's autograd goes through it.
+        ready: done once to the samples, untimed.
+        check: makes of the output, untimed, the tensor [B, K or F, M] that the others give.
+        unit: the output is this many times that of the others.
+        simd: instructions that fastspec is held down to; "" for the best there are.
+    """
+
+    path: Callable[[Any], Any]
+    differentiable: bool = True
+    ready: Callable[[Tensor], Any] = lambda x: x
+    check: Callable[[Any], Tensor] = torch.as_tensor
+    unit: float = 1.0
+    simd: str = ""
+
+    def run(self, x: Tensor, backward: bool) -> Callable[[], Any]:
+        """The call to be timed on these samples: the output, or for ``backward`` the gradient of x."""
+        if not self.simd:
+            return runner(self.path, self.ready(x), backward)
+        best = _native.simd_level()
+        with_best = runner(self.path, x, backward)
+
+        def held_down() -> Any:
+            _native.set_simd_level(self.simd)
+            try:
+                return with_best()
+            finally:
+                _native.set_simd_level(best)
+
+        return held_down
+
+
+def ours(entry: Preset) -> Contender:
+    return Contender(entry.transform())
+
+
+def ours_reusing(entry: Preset) -> Contender:
+    """Writes to the same array again and again."""
+    module = entry.transform()
+    outputs: dict[torch.Size, Tensor] = {}
+
+    def path(x: Tensor) -> Tensor:
+        out = outputs.get(x.shape)
+        if out is None:
+            out = outputs[x.shape] = torch.empty(len(x), entry.n_rows, entry.n_frames(x.shape[1]))
+        if entry.kind == "mel":
+            return F.mel_spectrogram(x, log=entry.log, floor=entry.floor, out=out, **module.band_arguments())
+        sizes = entry.n_fft, entry.hop_length, entry.win_length
+        return F.spectrogram(x, 0, module.window, *sizes, entry.power, False, out=out)
+
+    return Contender(path, differentiable=False)
+
+
+def ours_held_down(level: str, entry: Preset) -> Contender:
+    best = _native.simd_level()
+    try:
+        _native.set_simd_level(level)
+    except ValueError:
+        raise ImportError(f"this processor has no {level}") from None
+    _native.set_simd_level(best)
+    return Contender(entry.transform(), simd=level)
+
+
+def with_torch(entry: Preset) -> Contender:
+    return Contender(torch_path(entry))
+
+
+def with_mkl(entry: Preset) -> Contender:
+    """The FFT alone, of frames that are cut, windowed and in memory already; no magnitude, no bands."""
+    if entry.kind == "mel":
+        raise ImportError("only the FFT: not a log-mel spectrogram")
+    if not torch.backends.mkl.is_available():
+        raise ImportError("this torch has no MKL")
+    window = torch.hann_window(entry.win_length)
+
+    def frames(x: Tensor) -> Tensor:
+        padded = functional.pad(x, (entry.n_fft // 2,) * 2, mode=entry.pad_mode)
+        return padded.unfold(1, entry.n_fft, entry.hop_length) * window
+
+    return Contender(torch.fft.rfft, differentiable=False, ready=frames, check=lambda y: y.abs().mT)
+
+
+def with_torchaudio(entry: Preset) -> Contender:
+    transforms = _torchaudio_transforms()
+    same = {
+        "n_fft": entry.n_fft,
+        "hop_length": entry.hop_length,
+        "pad_mode": entry.pad_mode,
+        "power": entry.power,
+    }
+    if entry.kind == "stft":
+        return Contender(transforms.Spectrogram(**same))
+    module = transforms.MelSpectrogram(
+        entry.sample_rate,
+        f_min=entry.f_min,
+        f_max=entry.f_max,
+        n_mels=entry.n_mels,
+        norm=entry.norm,
+        mel_scale=entry.mel_scale,
+        **same,
+    )
+    return Contender(lambda x: module(x).clamp(min=entry.floor).log10())
+
+
+def with_librosa(entry: Preset) -> Contender:
+    """librosa.stft, and the mel matrix made once instead of at every call of melspectrogram."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import librosa
+    same = {"n_fft": entry.n_fft, "hop_length": entry.hop_length, "pad_mode": entry.pad_mode}
+
+    def magnitude(x: Tensor) -> np.ndarray:
+        return np.abs(librosa.stft(x.numpy(), **same))
+
+    if entry.kind == "stft":
+        return Contender(magnitude, differentiable=False)
+    bank = np.ascontiguousarray(_bank(entry).T, dtype=np.float32)
+
+    def log_mel(x: Tensor) -> np.ndarray:
+        return np.log10(np.maximum(bank @ magnitude(x) ** 2, entry.floor))
+
+    return Contender(log_mel, differentiable=False)
+
+
+def with_nnaudio2(entry: Preset) -> Contender:
+    os.environ.setdefault("NNAUDIO_DISABLE_CITATION_REMINDER", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from nnAudio2 import features
+    same = {
+        "sr": entry.sample_rate,
+        "n_fft": entry.n_fft,
+        "hop_length": entry.hop_length,
+        "pad_mode": entry.pad_mode,
+        "verbose": False,
+    }
+    if entry.kind == "stft":
+        return Contender(features.STFT(output_format="Magnitude", **same))
+    module = features.MelSpectrogram(n_mels=entry.n_mels, fmin=entry.f_min, fmax=entry.f_max, **same)
+    return Contender(lambda x: module(x).clamp(min=entry.floor).log10())
+
+
+def with_auvux_dsp(entry: Preset) -> Contender:
+    """Its fused decibels, 10 log10(max(u, 1e-10)), in place of the logarithm."""
+    from auvux import dsp
+
+    same = {
+        "sr": entry.sample_rate,
+        "n_fft": entry.n_fft,
+        "hop_length": entry.hop_length,
+        "pad_mode": entry.pad_mode,
+    }
+
+    def count_threads(x: Tensor) -> Tensor:
+        dsp.set_num_threads(torch.get_num_threads())
+        return x
+
+    if entry.kind == "stft":
+        return Contender(dsp.STFT(output="magnitude", **same), ready=count_threads)
+    module = dsp.MelSpectrogram(
+        n_mels=entry.n_mels, fmin=entry.f_min, fmax=entry.f_max, output="db", **same
+    )
+    return Contender(module, ready=count_threads, unit=10.0)
+
+
+CONTENDERS: dict[str, Callable[[Preset], Contender]] = {
+    "fastspec": ours,
+    "fastspec, out=": ours_reusing,
+    "torch": with_torch,
+    "torchaudio": with_torchaudio,
+    "librosa": with_librosa,
+    "nnaudio2": with_nnaudio2,
+    "auvux-dsp": with_auvux_dsp,
+    "MKL rfft alone": with_mkl,
+} | {f"fastspec, {level}": partial(ours_held_down, level) for level in ("avx2", "baseline")}
+
+
+def _bank(entry: Preset) -> np.ndarray:
+    high = entry.sample_rate / 2 if entry.f_max is None else entry.f_max
+    return bases.mel_filterbank(
+        entry.n_fft // 2 + 1,
+        entry.f_min,
+        high,
+        entry.n_mels,
+        entry.sample_rate,
+        entry.norm,
+        entry.mel_scale,
+    )
+
+
+def _torchaudio_transforms() -> Any:
+    """torchaudio without its compiled part, which wants CUDA libraries; its transforms are plain Python."""
+    extension = types.ModuleType("torchaudio._extension")
+    extension._IS_TORCHAUDIO_EXT_AVAILABLE = False
+    extension._check_cuda_version = lambda: None
+    extension.fail_if_no_align = lambda function: function
+    sys.modules.setdefault("torchaudio._extension", extension)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torchaudio.transforms
+    return torchaudio.transforms

@@ -1,0 +1,202 @@
+"""The one table of shapes and endings that the op tests run through, and the truth that they compare with.
+
+The truth is a slow, separate formula: NumPy's padding of an index, frames cut one by one, and an explicit DFT
+matrix (torch.fft in float64 for long frames). Its gradients are PyTorch's own.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fastspec.plan import Ending, FramePlan
+
+
+@dataclass(frozen=True)
+class Case:
+    """Framing of `B` clips of `T` samples."""
+
+    T: int
+    B: int
+    n_fft: int
+    hop: int
+    win: int | None = None
+    pad: str = "reflect"
+    center_pad: int | None = None
+    onesided: bool = True
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def plan(self) -> FramePlan:
+        return FramePlan.make(
+            self.n_fft,
+            self.hop,
+            self.win,
+            pad_mode=self.pad,
+            onesided=self.onesided,
+            center_pad=self.center_pad,
+        )
+
+    def __str__(self) -> str:
+        parts = [f"n{self.n_fft}", f"h{self.hop}", f"T{self.T}", f"B{self.B}", self.pad]
+        parts += [f"w{self.win}"] if self.win else []
+        parts += [f"p{self.center_pad}"] if self.center_pad is not None else []
+        parts += [] if self.onesided else ["two"]
+        parts += ["f64"] if self.dtype == torch.float64 else []
+        return "-".join(parts)
+
+
+F64 = torch.float64
+CASES = [
+    Case(17, 2, 2, 1),
+    Case(9, 1, 2, 3, win=1, pad="none"),
+    Case(20, 2, 3, 2, pad="replicate"),
+    Case(31, 3, 4, 1, pad="circular", dtype=F64),
+    Case(5, 1, 5, 5, pad="none"),
+    Case(40, 2, 5, 11, pad="constant", onesided=False),
+    Case(50, 2, 7, 3, onesided=False),
+    Case(64, 2, 16, 4, win=9),
+    Case(16, 1, 16, 16, pad="none", dtype=F64),
+    Case(61, 2, 16, 40, pad="none"),
+    Case(75, 1, 30, 7, pad="circular"),
+    Case(131, 2, 49, 10, win=21, pad="constant"),
+    Case(200, 2, 97, 33, pad="replicate", onesided=False),
+    Case(330, 1, 100, 100, dtype=F64),
+    Case(300, 2, 127, 1, pad="none"),
+    Case(500, 3, 128, 32),
+    Case(65, 2, 128, 50),
+    Case(140, 2, 128, 64, center_pad=32, onesided=False, dtype=F64),
+    Case(600, 1, 128, 77, win=64, center_pad=130, pad="constant"),
+    Case(10, 2, 128, 16, pad="replicate"),
+    Case(2000, 2, 400, 160),
+    Case(1999, 2, 400, 160, win=320, pad="constant", dtype=F64),
+    Case(1500, 1, 512, 128, pad="circular", onesided=False),
+    Case(1024, 5, 512, 256, win=333, pad="none"),
+    Case(2400, 2, 600, 151, pad="replicate"),
+    Case(3100, 1, 1000, 250, dtype=F64),
+    Case(4096, 2, 1024, 256, center_pad=384),
+    Case(9000, 1, 1024, 1500, pad="none"),
+    Case(2600, 2, 1009, 300, win=1000),
+    Case(1009, 1, 1009, 7, pad="none", onesided=False, dtype=F64),
+    Case(8200, 2, 2048, 512),
+    Case(2048, 1, 2048, 1, pad="none", dtype=F64),
+    Case(20000, 1, 400, 160, pad="constant"),
+]
+
+ENDINGS = [
+    Ending.make(2.0),
+    Ending.make(1.0),
+    Ending.make(0.5),
+    Ending.make(1.7),
+    Ending.make(3.0),
+    Ending.make(1.0, eps=1e-6),
+    Ending.make(2.0, eps=1e-3, log="ln"),
+    Ending.make(2.0, log="ln"),
+    Ending.make(1.0, log="ln", floor=1e-1),
+    Ending.make(1.0, log="ln", floor=1e-2, floor_mode="add"),
+    Ending.make(2.0, log="log10"),
+    Ending.make(2.0, log="log10", floor=1e-1, floor_mode="add"),
+    Ending.make(2.0, log="log1p"),
+    Ending.make(1.0, log="log1p", scale=10.0),
+    Ending.make(2.0, log="db", floor=1.0),
+    Ending.make(1.0, log="db", multiplier=20.0, floor=1e-5),
+    Ending.make(1.7, log="db", floor=1e-3, floor_mode="add"),
+]
+
+ENDING_CASES = [
+    Case(64, 2, 16, 4, win=9),
+    Case(300, 2, 97, 33, pad="constant", onesided=False, dtype=F64),
+    Case(2000, 2, 400, 160),
+    Case(1024, 3, 512, 200, pad="none"),
+]
+
+
+def ending_name(ending: Ending) -> str:
+    name = f"p{ending.power:g}" + (f"-eps{ending.eps:g}" if ending.eps else "") + f"-{ending.log}"
+    if ending.log == "log1p":
+        return f"{name}-{ending.scale:g}"
+    return name if ending.log == "none" else f"{name}-{ending.floor_mode}{ending.floor:g}"
+
+
+def make_bank(n_bins: int, n_bands: int, dtype: torch.dtype) -> torch.Tensor:
+    """Overlapping triangles [F, K], sparse; band 1 is empty, the last bin belongs to nobody."""
+    bins = torch.arange(n_bins, dtype=dtype)[:, None]
+    centres = torch.linspace(0, n_bins - 2, n_bands, dtype=dtype)[None]
+    bank = (1 - (bins - centres).abs() / max(1.0, 1.5 * n_bins / n_bands)).clamp(min=0)
+    bank[:, 1] = 0
+    bank[-1] = 0
+    return bank
+
+
+def signals(case: Case, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A noisy tone x [B, T] and an asymmetric positive window, exact in the case's dtype."""
+    rng = np.random.default_rng(seed)
+    tone = np.sin(0.3 * np.arange(case.T)) + 0.5 * rng.standard_normal((case.B, case.T))
+    window = 0.2 + rng.random(case.plan.win_length)
+    return torch.tensor(tone, dtype=case.dtype), torch.tensor(window, dtype=case.dtype)
+
+
+def true_transform(x: torch.Tensor, window: torch.Tensor, case: Case) -> torch.Tensor:
+    """frame_transform by its formula, differentiable, in the dtype of x."""
+    plan, n = case.plan, case.n_fft
+    if plan.pad_mode == "constant":
+        x = F.pad(x, (plan.pad, plan.pad))
+    elif plan.pad:
+        mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[plan.pad_mode]
+        x = x[:, torch.from_numpy(np.pad(np.arange(x.shape[1]), plan.pad, mode=mode))]
+    starts = range(0, x.shape[1] - n + 1, plan.hop_length)
+    left = (n - plan.win_length) // 2
+    framed = torch.stack(
+        [x[:, s + left : s + left + plan.win_length] * window for s in starts], dim=2
+    )  # [B, N, M]
+    if n > 128:
+        framed = F.pad(framed, (0, 0, left, n - plan.win_length - left))
+        return torch.fft.fft(framed, dim=1)[:, : plan.n_bins]
+    turns = np.outer(np.arange(plan.n_bins), np.arange(left, left + plan.win_length)) % n / n
+    dft = torch.from_numpy(np.exp(-2j * np.pi * turns)).to(framed.dtype.to_complex())
+    return torch.einsum("fn,bnm->bfm", dft, framed.to(dft.dtype))
+
+
+def true_power(
+    x: torch.Tensor, window: torch.Tensor, bank: torch.Tensor | None, case: Case, ending: Ending
+) -> torch.Tensor:
+    """spectral_power by its formula, differentiable, in the dtype of x."""
+    y = true_transform(x, window, case)
+    u = (y.real**2 + y.imag**2 + ending.eps) ** (ending.power / 2)
+    if bank is not None:
+        u = torch.einsum("fk,bfm->bkm", bank, u)
+    if ending.log == "none":
+        return u
+    if ending.log == "log1p":
+        return torch.log(1 + ending.scale * u)
+    floor = torch.tensor(ending.floor, dtype=u.dtype)
+    u = torch.maximum(u, floor) if ending.floor_mode == "clamp" else u + floor
+    return (
+        torch.log(u)
+        * {"ln": 1, "log10": 1 / math.log(10), "db": ending.multiplier / math.log(10)}[ending.log]
+    )
+
+
+def tolerance(truth: torch.Tensor, plan: FramePlan, dtype: torch.dtype) -> float:
+    """What rounding may cost a linear op: an FFT of length N loses about eps * log2(N) of the largest value.
+
+    The factor 4 leaves room for Bluestein's convolution (three transforms of up to four times the length).
+    """
+    scale = truth.abs().max().item() if truth.numel() else 0.0
+    return 4 * torch.finfo(dtype).eps * math.log2(2 * plan.n_fft) * scale
+
+
+def assert_close(actual: torch.Tensor, truth: torch.Tensor, tol: float, what: str) -> None:
+    """Every element within tol of the truth; the message names the worst one."""
+    assert actual.shape == truth.shape, f"{what}: shape {tuple(actual.shape)}, expected {tuple(truth.shape)}"
+    assert actual.is_contiguous(), f"{what}: not contiguous"
+    error = (actual.to(truth.dtype) - truth).abs()
+    worst = error.max().item() if error.numel() else 0.0
+    if not worst <= tol:
+        at = np.unravel_index(int(error.nan_to_num(math.inf).argmax()), error.shape)
+        at = tuple(map(int, at))
+        raise AssertionError(
+            f"{what}: error {worst:.3g} > {tol:.3g} at {at}: {actual[at].item()}, truth {truth[at].item()}"
+        )

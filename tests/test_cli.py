@@ -1,0 +1,311 @@
+"""The command line: results, errors in one line, nothing half written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from fastspec import _files, transforms
+from fastspec.cli import app
+
+EXAMPLES = Path(__file__).parent.parent / "examples" / "audio"
+SPEECH = EXAMPLES / "speech.flac"
+
+
+def fastspec(*arguments: object, code: int = 0) -> str:
+    """Run the command; its whole output, with the line breaks of the terminal undone."""
+    result = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "TERM": "dumb"}
+    )
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    """Half a second of stereo at 16 kHz, as floats."""
+    path = tmp_path / "in" / "tone.wav"
+    path.parent.mkdir()
+    samples = 0.1 * np.random.default_rng(0).normal(size=(8000, 2))
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    return path
+
+
+def samples_of(path: Path) -> torch.Tensor:
+    return torch.from_numpy(soundfile.read(path, dtype="float32", always_2d=True)[0].T.copy())
+
+
+def test_mel_array_equals_the_module(tmp_path: Path, tone: Path) -> None:
+    options = [
+        "--n-fft",
+        512,
+        "--hop-length",
+        128,
+        "--n-mels",
+        40,
+        "--mel-scale",
+        "slaney",
+        "--norm",
+        "slaney",
+    ]
+    fastspec("spectrogram", tone, "-o", tmp_path / "out.npy", *options, "--log", "ln", "--floor", "1e-5")
+    module = transforms.MelSpectrogram(
+        16000, 512, hop_length=128, n_mels=40, mel_scale="slaney", norm="slaney", log="ln", floor=1e-5
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), module(samples_of(tone)).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "module"),
+    [
+        (["--power", "complex"], transforms.Spectrogram(400, hop_length=100, power=None)),
+        (
+            ["--power", "1", "--symmetric"],
+            transforms.Spectrogram(400, None, 100, power=1.0, wkwargs={"periodic": False}),
+        ),
+        (
+            ["--normalized", "window", "--no-center"],
+            transforms.Spectrogram(400, None, 100, normalized=True, center=False),
+        ),
+        (["--window", "kaiser:12"], transforms.Spectrogram(400, None, 100, window_fn=("kaiser", 12.0))),
+        (
+            ["--twosided", "--pad", "10", "--db"],
+            transforms.Spectrogram(400, None, 100, pad=10, onesided=False, log="db"),
+        ),
+    ],
+)
+def test_stft_options(tmp_path: Path, tone: Path, options: list[str], module: torch.nn.Module) -> None:
+    fastspec("spectrogram", tone, "-o", tmp_path / "out.npy", "--kind", "stft", "--n-fft", 400, *options)
+    got, expected = np.load(tmp_path / "out.npy"), module(samples_of(tone)).numpy()
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_mfcc_mono_and_float64(tmp_path: Path, tone: Path) -> None:
+    options = [
+        "--kind",
+        "mfcc",
+        "--n-mfcc",
+        13,
+        "--n-fft",
+        512,
+        "--mono",
+        "--dtype",
+        "float64",
+        "--threads",
+        1,
+    ]
+    fastspec("spectrogram", tone, "-o", tmp_path / "out.npy", *options)
+    got = np.load(tmp_path / "out.npy")
+    assert got.dtype == np.float64
+    assert got.shape == (13, 63)
+    assert torch.get_default_dtype() == torch.float32
+    module = transforms.MFCC(16000, 13, melkwargs={"n_fft": 512, "hop_length": 128, "n_mels": 80}).double()
+    expected = module(samples_of(tone).mean(0, keepdim=True).double())[0]
+    np.testing.assert_allclose(got, expected.numpy(), atol=1e-3)
+
+
+def test_preset(tmp_path: Path) -> None:
+    fastspec("spectrogram", SPEECH, "-o", tmp_path / "out.npy", "--preset", "whisper", "--mono")
+    assert np.load(tmp_path / "out.npy").shape == (80, 1 + 113600 // 160)
+    fastspec(
+        "spectrogram",
+        SPEECH,
+        "-o",
+        tmp_path / "out.npy",
+        "--preset",
+        "whisper",
+        "--n-mels",
+        128,
+        "--duration",
+        1,
+    )
+    assert np.load(tmp_path / "out.npy").shape == (1, 128, 101)
+
+
+def test_preset_at_another_rate(tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out.npy"
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    said = fastspec("spectrogram", tone, "-o", out, "--preset", "hifi-gan", code=1)
+    assert "pip install soxr" in said
+    assert "tone.wav" in said
+    assert not out.exists()
+    fastspec("spectrogram", tone, "-o", out, "--preset", "hifi-gan", "--keep-rate", "--f-max", 8000)
+    assert np.load(out).shape == (2, 80, 31)
+    monkeypatch.undo()
+    pytest.importorskip("soxr")
+    fastspec("spectrogram", tone, "-o", out, "--preset", "hifi-gan")
+    assert np.load(out).shape == (2, 80, 43)
+
+
+def test_safetensors_with_its_history(tmp_path: Path, tone: Path) -> None:
+    safetensors = pytest.importorskip("safetensors")
+    out = tmp_path / "out.safetensors"
+    fastspec("spectrogram", tone, "-o", out, "--kind", "stft", "--power", "complex", "--n-fft", 256)
+    with safetensors.safe_open(out, "numpy") as file:
+        about = file.metadata()
+        values = file.get_tensor("spectrogram")
+    assert about["kind"] == "stft"
+    assert about["source"] == "tone.wav"
+    assert json.loads(about["sample_rate"]) == 16000
+    expected = transforms.Spectrogram(256, hop_length=64, power=None)(samples_of(tone))
+    np.testing.assert_allclose(values, torch.view_as_real(expected).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["stft", "mel", "mfcc"])
+def test_pictures_show_something(tmp_path: Path, tone: Path, kind: str) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    out = tmp_path / "new" / "out.png"
+    fastspec("spectrogram", tone, "-o", out, "--kind", kind, "--dpi", 50, "--size", 6, 3)
+    seen = image.imread(out)[..., :3]
+    assert seen.shape[:2] == (300, 300)
+    assert seen.std() > 0.1
+
+
+def test_folder_with_broken_files(tmp_path: Path, tone: Path) -> None:
+    folder = tone.parent
+    (folder / "broken.flac").write_bytes(b"no sound at all")
+    (folder / "deep").mkdir()
+    soundfile.write(folder / "deep" / "other.flac", np.zeros(3000), 8000)
+    soundfile.write(folder / "short.wav", np.zeros(5), 16000)
+    soundfile.write(folder / "tone.flac", np.zeros(8000), 16000)
+    (folder / "notes.txt").write_text("not audio")
+    out = tmp_path / "out"
+    said = fastspec("spectrogram", folder, "-o", out, "--format", "npy", code=1)
+    assert "broken.flac" in said
+    assert "short.wav" in said
+    assert "3 of 5 written" in said
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert written == ["deep/other.npy", "tone.flac.npy", "tone.wav.npy"]
+
+
+def test_missing_file_and_empty_folder_go_on(tmp_path: Path, tone: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    said = fastspec(
+        "spectrogram", tmp_path / "absent.wav", tone, tmp_path / "empty", "-o", out, "--format", "npy", code=1
+    )
+    assert "absent.wav: no such file" in said
+    assert "no sound files" in said
+    assert [path.name for path in out.iterdir()] == ["tone.npy"]
+
+
+def test_quiet(tmp_path: Path, tone: Path) -> None:
+    assert fastspec("spectrogram", tone, tone, "-o", tmp_path / "out", "--format", "npy", "-q") == ""
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["tone.wav-2.npy", "tone.wav.npy"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--n-fft", "1"], "n_fft"),
+        (["--hop-length", "0"], "hop_length"),
+        (["--n-fft", "400", "--win-length", "500"], "win_length"),
+        (["--f-min", "5000", "--f-max", "4000"], "f_min"),
+        (["--kind", "stft", "--n-mels", "40"], "--n-mels does not apply"),
+        (["--preset", "whispr"], "whisper"),
+        (["--power", "loud"], "--power loud"),
+        (["--window", "kaiser:x"], "--window kaiser:x"),
+        (["--window", "round"], "round"),
+        (["--dtype", "float8"], "float8"),
+        (["--backend", "abacus"], "abacus"),
+        (["--db", "--log", "ln"], "--log"),
+        (["--threads", "0"], "--threads 0"),
+        (["--offset", "-1"], "offset"),
+        (["--resample", "0"], "--resample 0"),
+    ],
+)
+def test_bad_options_in_one_line(tmp_path: Path, tone: Path, options: list[str], message: str) -> None:
+    out = tmp_path / "out.npy"
+    said = fastspec("spectrogram", tone, "-o", out, *options, code=2)
+    assert message in said
+    assert said.count("error:") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("out", "message"), [("out.jpg", ".png"), ("file", "folder")])
+def test_bad_output(tmp_path: Path, tone: Path, out: str, message: str) -> None:
+    (tmp_path / "file").write_text("here already")
+    assert message in fastspec("spectrogram", tone, "-o", tmp_path / out, code=2)
+    assert "folder" in fastspec("spectrogram", tone, tone, "-o", tmp_path / "out.npy", code=2)
+    assert "disagree" in fastspec("spectrogram", tone, "-o", tmp_path / "a.npy", "--format", "png", code=2)
+
+
+def test_missing_library_is_told_before_any_work(
+    tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "pip install fastspec[plot]" in fastspec("spectrogram", tone, "-o", tmp_path / "out.png", code=2)
+
+
+def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    def fail() -> None:
+        with _files.written_whole(path) as file:
+            file.write(b"half")
+            raise OSError("disk full")
+
+    path = tmp_path / "out.npy"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.npy"]
+    with _files.written_whole(path) as file:
+        file.write(b"new")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["out.npy"]
+
+
+def test_a_failing_picture_is_reported_and_leaves_nothing(
+    tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    out = tmp_path / "out"
+    assert "no-such-map" in fastspec("spectrogram", tone, "-o", out, "--cmap", "no-such-map", code=1)
+    monkeypatch.setattr("fastspec.display.picture", fail)
+    said = fastspec("spectrogram", tone, "-o", out, code=1)
+    assert "tone.wav: no space left" in said
+    assert not list(out.iterdir())
+
+
+def test_presets_and_doctor() -> None:
+    assert "whisper-large-v3" in fastspec("presets")
+    assert "jik876/hifi-gan" in fastspec("presets", "hifi-gan")
+    assert "did you mean" in fastspec("presets", "hifigan", code=2)
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "200"})
+    assert result.exit_code in (0, 1)
+    for word in ("torch", "native kernels", "CUDA", "CuPy", "Triton", "cpu tensors"):
+        assert word in result.output
+
+
+def test_bench_prints_a_table() -> None:
+    said = fastspec("bench", "whisper", "encodec-disc", "--seconds", 0.5, "--budget", 0.05)
+    assert "faster" in said
+    assert "encodec-disc" in said
+    assert "backward" in fastspec("bench", "hifi-gan", "--seconds", 0.5, "--budget", 0.05, "--backward")
+    assert "did you mean" in fastspec("bench", "whispr", code=2)
+    assert "seconds" in fastspec("bench", "whisper", "--seconds", -1, code=2)
+
+
+def test_as_a_module_and_its_help(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "fastspec", "spectrogram", SPEECH, tmp_path / "absent.wav", "-o", out]
+    done = subprocess.run([*map(str, command), "--format", "npy"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "absent.wav" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert np.load(out / "speech.npy").shape == (1, 80, 444)
+    assert fastspec("--version").startswith("fastspec ")
+    assert "--preset" in fastspec("spectrogram", "--help")

@@ -1,0 +1,264 @@
+"""The native library itself: every instruction set, threads, forks, memory, and what lies in the package."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+from cases import CASES, ENDING_CASES, ENDINGS, Case, make_bank, signals
+from conftest import NO_NATIVE
+
+from fastspec.ops import frame_transform, spectral_power
+from fastspec.plan import Ending
+
+if NO_NATIVE:
+    pytest.skip("FASTSPEC_NO_NATIVE=1", allow_module_level=True)
+
+from test_ops import check_linear_ops, check_power
+
+from fastspec import _native
+from fastspec.ops.spectral_power import _cpu as native_power
+
+LOG_MEL = Ending.make(2.0, log="ln", floor=1e-5)
+LEVELS = {"avx512": "avx512vl", "avx2": "avx2", "neon": "asimd", "baseline": ""}
+FLAGS = Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else ""
+
+
+@pytest.fixture
+def simd(request):
+    """Run with the dispatch forced down to one level."""
+    before = _native.simd_level()
+    _native.set_simd_level(request.param)
+    yield request.param
+    _native.set_simd_level(before)
+
+
+def levels():
+    """What this machine can run, by its own account and not by the library's."""
+    baseline = "neon" if "asimd" in FLAGS else "baseline"
+    return [name for name, flag in LEVELS.items() if name == baseline or (flag and flag in FLAGS.split())]
+
+
+@pytest.mark.parametrize("simd", levels(), indirect=True)
+def test_every_level(simd, nan_memory):
+    assert _native.simd_level() == simd
+    for case in CASES:
+        check_linear_ops(case, "cpu")
+    for ending in ENDINGS:
+        for case in ENDING_CASES[:3]:
+            check_power(case, ending, None, "cpu")
+            check_power(case, ending, make_bank(case.plan.n_bins, 8, case.dtype), "cpu")
+
+
+def test_best_level_is_the_default():
+    level = subprocess.run(
+        [sys.executable, "-c", "from fastspec import _native; print(_native.simd_level())"],
+        env={k: v for k, v in os.environ.items() if k != "FASTSPEC_SIMD"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert level.stdout.strip() == levels()[0]
+
+
+def test_level_from_the_environment():
+    lowest = levels()[-1]
+    code = "from fastspec import _native; print(_native.simd_level())"
+    env = os.environ | {"FASTSPEC_SIMD": lowest}
+    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == lowest
+    with pytest.raises(ValueError, match="argument"):
+        _native.set_simd_level("avx1024")
+
+
+LONG = Case(120_000, 2, 512, 128)
+
+
+def everything(case=LONG):
+    """A log-mel and its gradients: bits to compare."""
+    x, window = signals(case)
+    bank = make_bank(case.plan.n_bins, 20, case.dtype)
+    x.requires_grad_(), window.requires_grad_()
+    out = spectral_power(x, window, bank, case.plan, LOG_MEL, "cpu")
+    return [out.detach(), *torch.autograd.grad(out, (x, window), torch.ones_like(out))]
+
+
+def same_bits(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("case", [LONG, Case(90_001, 1, 400, 37), Case(30_000, 1, 4096, 64)], ids=str)
+def test_any_number_of_threads_gives_the_same_bits(case, threads):
+    threads(1)
+    alone = everything(case)
+    for n in (2, 3, 7):
+        threads(n)
+        assert same_bits(everything(case), alone), f"{n} threads"
+
+
+def test_many_callers_at_once(threads):
+    threads(3)
+    expected = everything()
+    with ThreadPoolExecutor(8) as pool:
+        for result in pool.map(lambda _: everything(), range(32)):
+            assert same_bits(result, expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_child(threads):
+    """A DataLoader worker is a fork of a process whose pool has run: it must neither hang nor differ.
+
+    The child calls our kernels alone: torch's own parallel loops hang there (libgomp), which is not ours to test.
+    """
+    threads(2)
+    x, window = signals(LONG)
+    bank = make_bank(LONG.plan.n_bins, 20, LONG.dtype)
+    grad = torch.ones(2, 20, LONG.plan.n_frames(LONG.T))
+
+    def kernels():
+        out = spectral_power(x, window, bank, LONG.plan, LOG_MEL, "cpu")
+        grads = native_power.backward(grad, x, window, bank, LONG.plan, LOG_MEL, True, True)
+        return [sha256(t.numpy()).hexdigest() for t in (out, *grads)]
+
+    expected = kernels()
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+
+    def child():
+        queue.put(kernels())
+
+    process = context.Process(target=child)
+    process.start()
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    process.join()
+    timer.cancel()
+    assert process.exitcode == 0, "the child hung or died"
+    assert queue.get() == expected
+
+
+def test_bad_numbers_never_reach_the_kernels():
+    """The C interface checks again: a wrong caller gets a ValueError, not a crash."""
+    x, window, y = torch.zeros(1, 100), torch.zeros(16), torch.zeros(1, 9, 50, dtype=torch.complex64)
+    address = (x.data_ptr(), 100, 0, window.data_ptr(), y.data_ptr())
+    good = _native.Frames(16, 4, 16, 8, 2, True)
+    _native.frame_transform(good, 1, 100, 26, 0, 1, *address)
+    for plan, frames in [
+        (good, 27),
+        (good, -1),
+        (_native.Frames(1, 4, 1, 8, 2, True), 1),
+        (_native.Frames(16, 0, 16, 8, 2, True), 1),
+        (_native.Frames(16, 4, 17, 8, 2, True), 1),
+        (_native.Frames(16, 4, 16, 100, 2, True), 1),
+        (_native.Frames(16, 4, 16, 8, 9, True), 1),
+    ]:
+        with pytest.raises(ValueError, match="argument"):
+            _native.frame_transform(plan, 1, 100, frames, 0, 1, *address)
+    with pytest.raises(ValueError, match="argument"):
+        _native.frame_transform(good, 1, 100, 26, 0, 1, 0, 100, 0, window.data_ptr(), y.data_ptr())
+
+
+PEAK = """
+import torch, fastspec
+from fastspec.transforms import MelSpectrogram
+torch.set_num_threads(1)
+mel = MelSpectrogram(22050, 1024, hop_length=256, n_mels=80, log="ln", floor=1e-5)
+def step(x):
+    x.grad = None
+    out = mel(x)
+    out.backward(torch.ones((), dtype=out.dtype).expand_as(out))
+    return out
+step(torch.randn(1, 22050, requires_grad=True))
+x = torch.randn(16, 30 * 22050, requires_grad=True)
+x.sum().item()
+open("/proc/self/clear_refs", "w").write("5")
+status = lambda key: int(open("/proc/self/status").read().split(key + ":")[1].split()[0])
+before = status("VmRSS")
+out = step(x)
+wanted = (out.numel() * 2 + x.numel()) * 4 / 1024
+print(status("VmHWM") - before - wanted, wanted)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_peak_memory_is_the_results():
+    """log-mel forward and backward: output, its gradient (made dense), the waveform's gradient and a few MB."""
+    out = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    extra, wanted = map(float, out.stdout.split())
+    assert wanted > 40_000
+    assert extra < 6_000, f"{extra:.0f} kB beyond the {wanted:.0f} kB of results"
+
+
+def test_out_is_written_in_place():
+    x, window = signals(LONG)
+    expected = spectral_power(x, window, None, LONG.plan, LOG_MEL, "cpu")
+    out = torch.full_like(expected, torch.nan)
+    assert spectral_power(x, window, None, LONG.plan, LOG_MEL, "cpu", out=out) is out
+    assert torch.equal(out, expected)
+
+
+def test_rows_may_lie_apart():
+    """A slice of a longer recording is read where it lies; anything odder is copied first."""
+    case = Case(3000, 2, 400, 160)
+    x, window = signals(case)
+    expected = frame_transform(x, window, case.plan, "cpu")
+    wide = torch.zeros(2, 5000)
+    wide[:, 700:3700] = x
+    assert torch.equal(frame_transform(wide[:, 700:3700], window, case.plan, "cpu"), expected)
+    assert torch.equal(frame_transform(x.mT.contiguous().mT, window, case.plan, "cpu"), expected)
+    assert torch.equal(frame_transform(x[:1].expand(2, -1), window, case.plan, "cpu")[1], expected[0])
+
+
+@pytest.mark.parametrize("n_fft", [65536, 65535, 65521, 40_000])
+def test_largest_frames(n_fft):
+    case = Case(n_fft + 1000, 1, n_fft, 500, pad="none")
+    check_linear_ops(case, "cpu")
+
+
+def test_infinity_and_nan_stay_in_their_frames():
+    case = Case(4000, 1, 256, 64, pad="constant")
+    x, window = signals(case)
+    clean = spectral_power(x, window, None, case.plan, LOG_MEL, "cpu")
+    for bad in (torch.nan, torch.inf, -torch.inf):
+        x[0, 2000] = bad
+        out = spectral_power(x, window, None, case.plan, LOG_MEL, "cpu")
+        starts = torch.arange(out.shape[2]) * 64 - 128
+        holds = (starts <= 2000) & (2000 < starts + 256)
+        assert not out[0, :, holds].isfinite().any()
+        assert torch.equal(out[0, :, ~holds], clean[0, :, ~holds])
+
+
+# ---- the package -------------------------------------------------------------------------------------------------
+
+
+def test_kernels_are_in_the_package():
+    kernels = files("fastspec.kernels")
+    for name in ("common/butterflies.h", "cpu/fastspec.h", "cpu/fft.cc"):
+        assert kernels.joinpath(*name.split("/")).is_file(), name
+
+
+def test_no_shared_inline_functions():
+    """An inline function outside a build's namespace could be linked from the AVX-512 objects into every CPU's path."""
+    root = Path(__file__).parents[1] / "build"
+    objects = [p for p in root.glob("*/CMakeFiles/*/kernels/cpu/*.o") if p.parts[-4].split("_")[0] in LEVELS]
+    assert len(objects) >= 12, f"no objects of the editable build under {root}"
+    for path in objects:
+        namespace = path.parts[-4].removesuffix(".dir")
+        symbols = subprocess.run(["nm", "-C", path], capture_output=True, text=True, check=True).stdout
+        for line in symbols.splitlines():
+            _, kind, name = line[:16], line[17], line[19:]
+            assert kind not in "WVu" or namespace in name or name.startswith("DW.ref."), f"{path.name}: {name}"
