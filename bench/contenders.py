@@ -5,6 +5,7 @@ A builder imports its library itself, so that a missing library is a missing row
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import types
@@ -35,7 +36,6 @@ class Contender:
         ready: done once to the samples, untimed.
         check: makes of the output, untimed, the tensor [B, K or F, M] that the others give.
         unit: the output is this many times that of the others.
-        simd: instructions that fastspec is held down to; "" for the best there are.
     """
 
     path: Callable[[Any], Any]
@@ -43,23 +43,10 @@ class Contender:
     ready: Callable[[Tensor], Any] = lambda x: x
     check: Callable[[Any], Tensor] = torch.as_tensor
     unit: float = 1.0
-    simd: str = ""
 
     def run(self, x: Tensor, backward: bool) -> Callable[[], Any]:
         """The call to be timed on these samples: the output, or for ``backward`` the gradient of x."""
-        if not self.simd:
-            return runner(self.path, self.ready(x), backward)
-        best = _native.simd_level()
-        with_best = runner(self.path, x, backward)
-
-        def held_down() -> Any:
-            _native.set_simd_level(self.simd)
-            try:
-                return with_best()
-            finally:
-                _native.set_simd_level(best)
-
-        return held_down
+        return runner(self.path, self.ready(x), backward)
 
 
 def ours(entry: Preset) -> Contender:
@@ -83,16 +70,6 @@ def ours_reusing(entry: Preset) -> Contender:
     return Contender(path, differentiable=False)
 
 
-def ours_held_down(level: str, entry: Preset) -> Contender:
-    best = _native.simd_level()
-    try:
-        _native.set_simd_level(level)
-    except ValueError:
-        raise ImportError(f"this processor has no {level}") from None
-    _native.set_simd_level(best)
-    return Contender(entry.transform(), simd=level)
-
-
 def with_torch(entry: Preset) -> Contender:
     return Contender(torch_path(entry))
 
@@ -100,7 +77,7 @@ def with_torch(entry: Preset) -> Contender:
 def with_mkl(entry: Preset) -> Contender:
     """The FFT alone, of frames that are cut, windowed and in memory already; no magnitude, no bands."""
     if entry.kind == "mel":
-        raise ImportError("only the FFT: not a log-mel spectrogram")
+        raise NotImplementedError("an FFT is no log-mel spectrogram")
     if not torch.backends.mkl.is_available():
         raise ImportError("this torch has no MKL")
     window = torch.hann_window(entry.win_length)
@@ -139,10 +116,10 @@ def with_librosa(entry: Preset) -> Contender:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import librosa
-    same = {"n_fft": entry.n_fft, "hop_length": entry.hop_length, "pad_mode": entry.pad_mode}
+    stft = partial(librosa.stft, n_fft=entry.n_fft, hop_length=entry.hop_length, pad_mode=entry.pad_mode)
 
     def magnitude(x: Tensor) -> np.ndarray:
-        return np.abs(librosa.stft(x.numpy(), **same))
+        return np.abs(stft(x.numpy()))
 
     if entry.kind == "stft":
         return Contender(magnitude, differentiable=False)
@@ -189,22 +166,51 @@ def with_auvux_dsp(entry: Preset) -> Contender:
 
     if entry.kind == "stft":
         return Contender(dsp.STFT(output="magnitude", **same), ready=count_threads)
-    module = dsp.MelSpectrogram(
-        n_mels=entry.n_mels, fmin=entry.f_min, fmax=entry.f_max, output="db", **same
-    )
+    module = dsp.MelSpectrogram(n_mels=entry.n_mels, fmin=entry.f_min, fmax=entry.f_max, output="db", **same)
     return Contender(module, ready=count_threads, unit=10.0)
 
 
-CONTENDERS: dict[str, Callable[[Preset], Contender]] = {
-    "fastspec": ours,
-    "fastspec, out=": ours_reusing,
-    "torch": with_torch,
-    "torchaudio": with_torchaudio,
-    "librosa": with_librosa,
-    "nnaudio2": with_nnaudio2,
-    "auvux-dsp": with_auvux_dsp,
-    "MKL rfft alone": with_mkl,
-} | {f"fastspec, {level}": partial(ours_held_down, level) for level in ("avx2", "baseline")}
+def hold_down(level: str) -> None:
+    """fastspec with the instructions of an older processor."""
+    try:
+        _native.set_simd_level(level)
+    except ValueError:
+        raise ImportError(f"this processor has no {level}") from None
+
+
+def keep_pages() -> None:
+    """malloc returns nothing to the system. By default glibc maps an array above 32 MB afresh at every call, and
+    the page faults are part of what torch's users wait for, but not of torch's arithmetic."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        raise ImportError("this malloc is not glibc's")
+    for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1)):
+        mallopt(option, value)
+
+
+def nothing() -> None:
+    """No preparation."""
+
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of <malloc.h>
+
+CONTENDERS: dict[str, tuple[Callable[[Preset], Contender], Callable[[], None]]] = {
+    "fastspec": (ours, nothing),
+    "fastspec, out=": (ours_reusing, nothing),
+    "torch": (with_torch, nothing),
+    "torchaudio": (with_torchaudio, nothing),
+    "librosa": (with_librosa, nothing),
+    "nnaudio2": (with_nnaudio2, nothing),
+    "auvux-dsp": (with_auvux_dsp, nothing),
+    "MKL rfft alone": (with_mkl, nothing),
+    "fastspec, avx2": (ours, partial(hold_down, "avx2")),
+    "fastspec, baseline": (ours, partial(hold_down, "baseline")),
+    "fastspec, 1 thread": (ours, partial(torch.set_num_threads, 1)),
+    "fastspec, pages kept": (ours, keep_pages),
+    "torch, pages kept": (with_torch, keep_pages),
+    "MKL rfft alone, pages kept": (with_mkl, keep_pages),
+}
+"""The builder of each, and what is done first in the process that it has for itself."""
 
 
 def _bank(entry: Preset) -> np.ndarray:

@@ -15,6 +15,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex"),
 ]
 
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """The tensors here are tiny: a second thread only costs time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 SMALL = [
     Case(13, 2, 6, 2, win=5, dtype=F64),
     Case(9, 1, 5, 7, pad="circular", center_pad=4, onesided=False, dtype=F64),
@@ -352,6 +362,24 @@ def test_inference_mode_and_no_grad(backend):
             assert not out.requires_grad
     parameters = [torch.nn.Parameter(t, requires_grad=False) for t in tensors]
     assert torch.equal(op(*parameters), expected)
+
+
+def test_autocast_changes_nothing(backend):
+    """Half precision has no place in a power spectrum: values and gradients of both orders stay."""
+    op, tensors = fused(Case(61, 2, 16, 5), ENDING, backend)
+
+    def run(enabled):
+        leaves = leaves_of(tensors)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            out = op(*leaves)
+            first = torch.autograd.grad(out.sum(), leaves, retain_graph=True)
+            composed = torch.autograd.grad(out.sum(), leaves, create_graph=True)
+            penalty = composed[0].square().sum()
+        return [out, *first, *composed, *torch.autograd.grad(penalty, leaves)]
+
+    for with_autocast, without in zip(run(True), run(False), strict=True):
+        assert with_autocast.dtype == without.dtype
+        assert torch.equal(with_autocast, without)
 
 
 def test_linear_ops_against_the_formula(backend):

@@ -8,37 +8,39 @@ namespace FASTSPEC_NAMESPACE {
 class Ending {
  public:
   explicit Ending(const fastspec_ending& e)
-      : half_power_(real(e.power / 2)),
+      : form_(e.power == 1 ? kMagnitude : kPower),
+        general_(e.power != 1 && e.power != 2),
+        add_(e.floor_add != 0),
+        log_(e.log),
+        half_power_(real(e.power / 2)),
         multiplier_(real(e.multiplier)),
         floor_(real(e.floor)),
         scale_(real(e.scale)),
-        log_(e.log),
-        add_(e.floor_add != 0),
         eps_(real(e.eps)) {}
 
   // What the transform itself can leave behind; general powers go on from |y|^2.
-  Form form() const { return half_power_ == real(0.5) ? kMagnitude : kPower; }
+  Form form() const { return form_; }
   real eps() const { return eps_; }
-  bool general_power() const { return half_power_ != real(0.5) && half_power_ != real(1); }
+  bool general_power() const { return general_; }
   bool logarithm() const { return log_ != FASTSPEC_LOG_NONE; }
 
   // (|y|^2 + eps)^(p/2) from what form() left.
-  V raise(V v) const {
-    if (!general_power()) return v;
+  FS_INLINE V raise(V v) const {
+    if (!general_) return v;
     return each_lane(v, [h = half_power_](real s) { return std::pow(s, h); });
   }
   // The same from |y|^2 + eps.
-  V value(V power) const { return half_power_ == real(0.5) ? square_root(power) : raise(power); }
+  FS_INLINE V value(V power) const { return form_ == kMagnitude ? square_root(power) : raise(power); }
 
   // d value / dy = slope * y: p (|y|^2 + eps)^(p/2 - 1), and 0 where y is 0.
-  V slope(V power) const {
-    if (half_power_ == real(1)) return splat(2);
-    if (half_power_ == real(0.5)) return power < kTiny ? V{} : real(1) / square_root(power);
+  FS_INLINE V slope(V power) const {
+    if (form_ == kMagnitude) return power < kTiny ? V{} : real(1) / square_root(power);
+    if (!general_) return splat(2);
     return each_lane(
         power, [h = half_power_](real s) { return s < kTiny ? real(0) : real(2) * h * std::pow(s, h - real(1)); });
   }
 
-  V compress(V u) const {
+  FS_INLINE V compress(V u) const {
     if (log_ == FASTSPEC_LOG) return multiplier_ * natural_log(add_ ? u + floor_ : clamp_min(u, floor_));
     if (log_ == FASTSPEC_LOG1P) {
       const V z = scale_ * u, one_more = z + real(1);  // the second term is what rounding took from 1 + z
@@ -48,7 +50,7 @@ class Ending {
     return u;
   }
   // 0 under the floor, and where the logarithm has no slope (at 0, without a floor).
-  V compress_slope(V u) const {
+  FS_INLINE V compress_slope(V u) const {
     if (log_ == FASTSPEC_LOG) {
       const V z = add_ ? u + floor_ : u;
       const real least = add_ ? real(0) : floor_;
@@ -59,10 +61,10 @@ class Ending {
   }
 
  private:
-  real half_power_, multiplier_, floor_, scale_;
+  Form form_;
+  bool general_, add_;
   int log_;
-  bool add_;
-  real eps_;
+  real half_power_, multiplier_, floor_, scale_, eps_;
 };
 
 // Band k of the frames: the sum over its own bins alone. Four sums in turn hide the latency of one.

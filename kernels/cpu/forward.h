@@ -1,5 +1,5 @@
-// The walk over a batch that both forward ops share: groups of kLanes frames are transformed into a tile that stays in
-// the second-level cache, and `flush` writes the tile's rows to memory in long runs.
+// The walk over a batch that both forward ops share: groups of kLanes frames are transformed while they lie in the
+// nearest caches; results gather in a tile of several groups, whose rows are then written to memory in long runs.
 #pragma once
 
 #include "polyphase.h"
@@ -7,19 +7,23 @@
 namespace FASTSPEC_NAMESPACE {
 
 struct Tile {
-  const real* data;  // bin q of group g at data + q * pitch + g * width
+  const real* bins;  // of this group: bin q at bins + q * pitch; of group g of a kept tile at first_bins + q * pitch + g * width
+  const real* first_bins;
   int64_t pitch, width;
-  int64_t clip, first, frames;  // frames first .. first + frames - 1 of the clip
+  int64_t clip, first, frames;  // frames first .. first + frames - 1 of the clip are in the tile so far
+  int64_t slot;                 // of this group in the tile
+  bool complete;                // its last group
 };
 
-// scratch_size: values that flush may use as it likes.
-template <class Flush>
+// Calls visit(tile, spare) after each group. keep: the bins of all groups of a tile stay; otherwise the next group
+// takes the place of the last. spare: spare_size values that visit may use as it likes and that keep.
+template <class Visit>
 void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const void* window, Form form, real eps,
-                  int64_t groups_a_tile, int64_t scratch_size, Flush&& flush) {
+                  int64_t groups_a_tile, bool keep, int64_t spare_size, Visit&& visit) {
   const Layout l(f);
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const FrameTables tables(l, static_cast<const real*>(window), f.win_length, frame_scale(t));
-  const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = groups_a_tile * width;
+  const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = keep ? groups_a_tile * width : width;
   const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l);
   const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
   // A task is a run of tiles: long enough that filling the first units costs little, short enough to share out.
@@ -28,22 +32,22 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   parallel_for(f.batch * runs, threads_for(f), [&](int64_t task) {
     // The work buffer first: it begins on a page.
     real* memory = static_cast<real*>(
-        fastspec::scratch(size_t(work + t.bins * pitch + reader + scratch_size + kLanes) * sizeof(real)));
+        fastspec::scratch(size_t(work + t.bins * pitch + reader + spare_size + kLanes) * sizeof(real)));
     V* buffer = reinterpret_cast<V*>(memory);
     real* tile = memory + work;
     real* spare = tile + t.bins * pitch;
     const int64_t clip = task / runs, begin = task % runs * run * groups_a_tile;
     const int64_t end = std::min(groups, begin + run * groups_a_tile);
-    Reader r(l, x, clip, spare + (scratch_size + kLanes - 1) / kLanes * kLanes);
+    Reader r(l, x, clip, spare + (spare_size + kLanes - 1) / kLanes * kLanes);
     r.start(begin);
     for (int64_t g = begin; g < end; ++g) {
-      const int64_t slot = (g - begin) % groups_a_tile;
+      const int64_t slot = (g - begin) % groups_a_tile, first = (g - slot) * kLanes;
       if (g > begin) r.advance(g);
-      real_transform(t, tables.frames(r.samples(), l.n_fft), buffer, Bins{tile + slot * width, pitch, form, eps});
-      if (slot + 1 == groups_a_tile || g + 1 == end) {
-        const int64_t first = (g - slot) * kLanes;
-        flush(Tile{tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes)}, spare);
-      }
+      real* bins = tile + (keep ? slot * width : 0);
+      real_transform(t, tables.frames(r.samples(), l.n_fft), buffer, Bins{bins, pitch, form, eps});
+      visit(Tile{bins, tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes), slot,
+                 slot + 1 == groups_a_tile || g + 1 == end},
+            spare);
     }
     stream_fence();
   });
@@ -66,9 +70,9 @@ inline void write_row(real* to, const real* from, int64_t count, bool past) {
   for (; i < count; ++i) to[i] = from[i];
 }
 
-// Groups whose tile of `width` values a bin fills about half a megabyte, at most 128 frames.
-inline int64_t groups_in_cache(const fastspec_frames& f, int64_t width) {
-  const int64_t bytes = (f.n_fft / 2 + 1) * width * int64_t(sizeof(real));
+// Groups whose tile of so many rows fills about half a megabyte, at most 128 frames.
+inline int64_t groups_in_cache(const fastspec_frames& f, int64_t rows) {
+  const int64_t bytes = rows * kLanes * int64_t(sizeof(real));
   return std::clamp<int64_t>((int64_t(512) << 10) / bytes, 1, std::min<int64_t>(128 / kLanes, groups_of(f)));
 }
 

@@ -12,28 +12,34 @@ void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const 
   const int64_t bins = f.n_fft / 2 + 1, sides = f.onesided ? bins : f.n_fft;
   const int64_t rows = bank.bands > 0 ? bank.bands : sides;
   const bool past = past_caches(f.batch * rows * f.frames);
-  // A band reads its bins at once, while they are in the nearest cache: one group a tile. Rows of F are copied.
-  const int64_t groups = bank.bands > 0 ? 1 : groups_in_cache(f, kLanes);
-  walk_forward(f, x, window, ending.form(), ending.eps(), groups, 0, [&](const Tile& tile, real*) {
-    real* out = static_cast<real*>(out_) + tile.clip * rows * f.frames + tile.first;
-    V* bin = reinterpret_cast<V*>(const_cast<real*>(tile.data));
-    const int64_t vectors = bins * tile.pitch / kLanes;
+  if (bank.bands == 0) {
+    walk_forward(f, x, window, ending.form(), ending.eps(), groups_in_cache(f, f.n_fft / 2 + 1), true, 0,
+                 [&, ending](const Tile& tile, real*) {
+      if (!tile.complete) return;
+      V* bin = reinterpret_cast<V*>(const_cast<real*>(tile.first_bins));
+      const int64_t vectors = bins * tile.pitch / kLanes;
+      if (ending.general_power())
+        for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.raise(bin[i]);
+      if (ending.logarithm())
+        for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.compress(bin[i]);
+      real* out = static_cast<real*>(out_) + tile.clip * rows * f.frames + tile.first;
+      for (int64_t q = 0; q < rows; ++q, out += f.frames)
+        write_row(out, tile.first_bins + (q < bins ? q : f.n_fft - q) * tile.pitch, tile.frames, past);
+    });
+    return;
+  }
+  // A band reads its bins at once, while they are in the nearest cache; rows of bands gather in spare memory.
+  const int64_t groups = groups_in_cache(f, rows), pitch = groups * kLanes;
+  walk_forward(f, x, window, ending.form(), ending.eps(), groups, false, rows * pitch,
+               [&, ending, bank](const Tile& tile, real* band_rows) {
+    V* bin = reinterpret_cast<V*>(const_cast<real*>(tile.bins));
     if (ending.general_power())
-      for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.raise(bin[i]);
-    if (bank.bands > 0) {
-      for (int64_t k = 0; k < bank.bands; ++k, out += f.frames) {
-        const V v = ending.compress(band(bank, k, bin));
-        if (tile.frames == kLanes)
-          store(out, v);
-        else
-          std::memcpy(out, &v, size_t(tile.frames) * sizeof(real));
-      }
-      return;
-    }
-    if (ending.logarithm())
-      for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.compress(bin[i]);
-    for (int64_t q = 0; q < rows; ++q, out += f.frames)
-      write_row(out, tile.data + (q < bins ? q : f.n_fft - q) * tile.pitch, tile.frames, past);
+      for (int64_t q = 0; q < bins; ++q) bin[q] = ending.raise(bin[q]);
+    V* to = reinterpret_cast<V*>(band_rows) + tile.slot;
+    for (int64_t k = 0; k < rows; ++k, to += groups) *to = ending.compress(band(bank, k, bin));
+    if (!tile.complete) return;
+    real* out = static_cast<real*>(out_) + tile.clip * rows * f.frames + tile.first;
+    for (int64_t k = 0; k < rows; ++k, out += f.frames) write_row(out, band_rows + k * pitch, tile.frames, past);
   });
 }
 

@@ -113,7 +113,8 @@ def measure(
         truth = torch_path(entry, torch.float64)(piece.double())
         got, their_own = ours(piece), theirs(piece)
     log = entry.log is not None
-    our_times, their_times = take_turns([runner(path, x, backward) for path in (ours, theirs)], budget)
+    turns = [turn_of(runner(path, x, backward)) for path in (ours, theirs)]
+    our_times, their_times = take_turns(turns, budget)
     return Row(
         entry.name,
         (batch, *got.shape[1:]),
@@ -140,29 +141,35 @@ def runner(path: Callable[[Tensor], Any], x: Tensor, backward: bool) -> Callable
     return lambda: torch.autograd.grad(path(leaf), leaf, seed)[0]
 
 
-def take_turns(runs: Sequence[Callable[[], Any]], budget: float, least: int = 5) -> list[list[float]]:
-    """Seconds of each call, measured in turns so that a busy or throttled machine disturbs all alike.
+def turn_of(run: Callable[[], Any]) -> Callable[[], float]:
+    """A turn of ``run``: one call untimed, for caches, threads and malloc to be as in a loop of this call alone,
+    then one timed, or as many as fill two milliseconds. Returns the seconds of one call."""
+    run()
+    calls = max(1, round(0.002 / _seconds(run, 1)))
 
-    A turn of a short call is one call untimed, which warms the caches that the others have used, and then as
-    many as fill two milliseconds; a long call is timed as it comes.
+    def turn() -> float:
+        run()
+        return _seconds(run, calls)
+
+    return turn
+
+
+def take_turns(turns: Sequence[Callable[[], float]], budget: float, least: int = 5) -> list[list[float]]:
+    """Seconds of each, taken in turns so that a busy or throttled machine disturbs all alike.
 
     Args:
-        runs: the calls.
-        budget: seconds to spend, beyond the first, untimed round.
+        turns: see ``turn_of``.
+        budget: seconds to spend.
         least: rounds at least.
 
     Returns:
-        For each call the seconds of one call in each round.
+        For each the seconds that it returned, one a round.
     """
-    rough = [_seconds(run, 1) for run in runs]
-    rough = [_seconds(run, 1) if guess < 1.0 else guess for run, guess in zip(runs, rough, strict=True)]
-    times: list[list[float]] = [[] for _ in runs]
+    times: list[list[float]] = [[] for _ in turns]
     end = time.perf_counter() + budget
     while len(times[0]) < least or time.perf_counter() < end:
-        for run, guess, list_ in zip(runs, rough, times, strict=True):
-            if guess < 0.05:
-                run()
-            list_.append(_seconds(run, max(1, round(0.002 / guess))))
+        for turn, list_ in zip(turns, times, strict=True):
+            list_.append(turn())
     return times
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ...plan import FramePlan
@@ -15,5 +14,5 @@ def forward(x: Tensor, y: Tensor, plan: FramePlan, out: Tensor | None = None) ->
     """gw [win_length] with <y, frame_transform(x, w)> = <gw, w> for every window w."""
     under_window = slice(plan.left, plan.left + plan.win_length)
     pieces = frames(to_float(x), plan)[..., under_window]
-    gw = torch.einsum("bmn,bmn->n", pieces, spectrum_adjoint(y.mT, plan)[..., under_window])
+    gw = (pieces * spectrum_adjoint(y.mT, plan)[..., under_window]).sum((0, 1))
     return gw if out is None else out.copy_(gw)

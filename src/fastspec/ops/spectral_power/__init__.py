@@ -18,7 +18,7 @@ from ...dispatch import choose
 from ...plan import Ending, FramePlan
 from .. import _autograd as shared
 from . import reference
-from .reference import bands, compress_slope, power_slope, powers
+from .reference import bands, compress_slope, power_slope, powers, product
 
 __all__ = ["spectral_power"]
 
@@ -96,9 +96,9 @@ def _bank_grad(chosen, grad, x, window, bank, plan, ending):
     """The sum over clips of v (grad * compress')^T, [F, K]; one clip's v in memory at a time."""
     uncompressed = Ending(ending.power, ending.eps)
     total = torch.zeros_like(bank, memory_format=torch.contiguous_format)
-    for clip, grad_clip in zip(x.split(1), grad, strict=True):
-        v = chosen.forward(clip, window, None, plan, uncompressed)[0]
-        total.addmm_(v, (grad_clip * compress_slope(bank.mT @ v, ending)).mT)
+    for clip, grad_clip in zip(x.split(1), grad.split(1), strict=True):
+        v = chosen.forward(clip, window, None, plan, uncompressed)
+        total += product(v, (grad_clip * compress_slope(bands(v, bank), ending)).mT)[0]
     return total
 
 
@@ -110,7 +110,7 @@ def _composed_backward(grad, x, window, bank, plan, ending, needed, backend):
     grad_u = grad * compress_slope(v if bank is None else bands(v, bank), ending)
     grads: list[Tensor | None] = [None, None, None]
     if needed[2]:
-        grads[2] = (v @ grad_u.mT).sum(0)
+        grads[2] = product(v, grad_u.mT).sum(0)
     if needed[0] or needed[1]:
         grad_v = grad_u if bank is None else bands(grad_u, bank.mT)
         grad_y = 2.0 * y * (grad_v * power_slope(y, ending))

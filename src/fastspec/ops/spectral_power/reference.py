@@ -17,7 +17,17 @@ from ..basis_grad import reference as basis_grad
 from ..frame_transform import reference as frame_transform
 from ..overlap_add import reference as overlap_add
 
-__all__ = ["backward", "bands", "compress", "compress_slope", "forward", "power_slope", "powers", "refuse"]
+__all__ = [
+    "backward",
+    "bands",
+    "compress",
+    "compress_slope",
+    "forward",
+    "power_slope",
+    "powers",
+    "product",
+    "refuse",
+]
 
 
 def _energy(y: Tensor, ending: Ending) -> Tensor:
@@ -45,9 +55,15 @@ def power_slope(y: Tensor, ending: Ending) -> Tensor | float:
     return half * _raise(_energy(y, ending), half - 1)
 
 
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b for stacks of matrices, in their own precision even under autocast."""
+    with torch.autocast(a.device.type, enabled=False):
+        return torch.bmm(a, b)
+
+
 def bands(v: Tensor, bank: Tensor) -> Tensor:
     """u = bank^T v: v [B, F, M], bank [F, K] -> [B, K, M]. (`@` would round differently with gradients.)"""
-    return torch.bmm(bank.mT.expand(v.shape[0], -1, -1), v)
+    return product(bank.mT.expand(v.shape[0], -1, -1), v)
 
 
 def compress(u: Tensor, ending: Ending) -> Tensor:

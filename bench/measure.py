@@ -1,0 +1,185 @@
+"""Contenders in processes of their own, which take turns.
+
+One at a time is told to run: the rounds are interleaved, and yet nobody finds the heap, the threads or the
+settings of another, or falls with it. Before that comes the gate: a contender whose output, or gradient, is
+not that of the same transform in float64 is named with its error and not timed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from bench.contenders import CONTENDERS, Contender
+from bench.workloads import Workload
+from fastspec.presets import Preset
+from fastspec.quickbench import largest_error, take_turns, torch_path, turn_of
+
+# Relative to the largest value, in units of log10, and (gradients) relative in the L2 norm. Wide enough for
+# every way to sum in float32, and far below what another padding, window or mel scale would give.
+LINEAR, LOGARITHMIC, GRADIENT = 1e-4, 1e-2, 1e-3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender at one workload.
+
+    Attributes:
+        workload, pass_, threads, contender: what was measured.
+        median_ms, iqr_ms: of one call; None where it was not timed.
+        rounds: turns that they are taken over.
+        error: largest error of the output (forward) or L2 error of the gradient (both), see the gate.
+        peak_mb: memory at the peak of one call (1e6 bytes) beyond what was there after a call on one second.
+        result_mb: what the output takes (forward), or output and gradient together (both).
+        note: why it was not timed.
+    """
+
+    workload: str
+    pass_: str
+    threads: int
+    contender: str
+    median_ms: float | None = None
+    iqr_ms: float | None = None
+    rounds: int = 0
+    error: float | None = None
+    peak_mb: float | None = None
+    result_mb: float | None = None
+    note: str = ""
+
+
+def measure(
+    workload: Workload, pass_: str, threads: int, names: Iterable[str], budget: float, least: int
+) -> Iterator[Row]:
+    """Time one workload and pass for ``budget`` seconds and ``least`` rounds; the contenders' rows."""
+    with ExitStack() as stack:
+        rows, turns = [], []
+        for name in names:
+            row = Row(workload.name, pass_, threads, name)
+            child = stack.enter_context(_process(row, workload))
+            try:
+                found = child.recv()
+            except EOFError:
+                found = {"note": "crashed"}
+            if found is None:
+                continue
+            row = replace(row, **found)
+            if row.note:
+                yield row
+            else:
+                rows.append(row)
+                turns.append(_remote(child))
+        if not turns:
+            return
+        for row, times in zip(rows, take_turns(turns, budget, least), strict=True):
+            first, median, third = statistics.quantiles([1e3 * t for t in times], n=4)
+            yield replace(row, median_ms=median, iqr_ms=third - first, rounds=len(times))
+
+
+@contextmanager
+def _process(row: Row, workload: Workload) -> Iterator[Connection]:
+    """A process that gets the contender ready, says what it found, and then does a turn whenever it is told to."""
+    ours, theirs = multiprocessing.Pipe()
+    forking = multiprocessing.get_context("fork")  # what the parent has imported need not be imported again
+    process = forking.Process(target=_serve, args=(theirs, row, workload), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        ours.close()
+        process.join()
+
+
+def _remote(child: Connection) -> Callable[[], float]:
+    def turn() -> float:
+        child.send(None)
+        return child.recv()
+
+    return turn
+
+
+def _serve(parent: Connection, row: Row, workload: Workload) -> None:
+    backward = row.pass_ == "both"
+    torch.set_num_threads(row.threads)
+    threadpool_limits(row.threads, user_api="blas")  # numpy's, for librosa
+    build, prepare = CONTENDERS[row.contender]
+    try:
+        prepare()
+        contender = build(workload.entry)
+    except ImportError as error:
+        return parent.send({"note": f"missing: {error}"})
+    except NotImplementedError:
+        return parent.send(None)
+    if backward and not contender.differentiable:
+        return parent.send(None)
+    error, allowed = _error(contender, workload, backward)
+    if not error <= allowed:
+        return parent.send({"error": error, "note": f"wrong: off by {error:.1e}, allowed {allowed:.0e}"})
+    run = contender.run(samples(workload.entry, workload.batch, workload.seconds), backward)
+    memory = _memory(run, workload, backward)
+    turn = turn_of(run)
+    parent.send({"error": error, **memory})
+    with suppress(EOFError):  # the parent has closed its end: done
+        while True:
+            parent.recv()
+            parent.send(turn())
+
+
+def samples(entry: Preset, batch: int, seconds: float) -> Tensor:
+    """Noise [batch, T]."""
+    count = round(seconds * entry.sample_rate)
+    return 0.1 * torch.randn(batch, count, generator=torch.Generator().manual_seed(0))
+
+
+def _error(contender: Contender, workload: Workload, backward: bool) -> tuple[float, float]:
+    """The error on one second of noise, and how much is allowed."""
+    entry = workload.entry
+    x = samples(entry, 1, 1.0)
+    exact, truth = x.double(), torch_path(entry, torch.float64)
+    got = contender.run(x, backward)()
+    if backward:
+        exact.requires_grad_()
+        (gradient,) = torch.autograd.grad(truth(exact).sum(), exact)
+        return float((got / contender.unit - gradient).norm() / gradient.norm()), GRADIENT
+    log = entry.log is not None
+    error = largest_error(contender.check(got) / contender.unit, truth(exact), log)
+    return error, LOGARITHMIC if log else LINEAR
+
+
+def _memory(run: Callable[[], Any], workload: Workload, backward: bool) -> dict[str, float]:
+    """Peak memory of a call by the kernel's own high-water mark, which misses nothing between two samples; Linux."""
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return {}
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+    reset.write_text("5")
+    before = _status("VmRSS")
+    run()
+    peak = _status("VmHWM") - before
+    entry, clips = workload.entry, workload.batch
+    count = round(workload.seconds * entry.sample_rate)
+    values = clips * (entry.n_rows * entry.n_frames(count) + (count if backward else 0))
+    return {"peak_mb": peak / 1e6, "result_mb": 4 * values / 1e6}
+
+
+def _status(field: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise KeyError(field)

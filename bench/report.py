@@ -1,0 +1,225 @@
+"""Rows to files: every row as .csv, tables as Markdown, a plot as .png."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench.contenders import CONTENDERS
+from bench.measure import Row
+from bench.workloads import LONG, SHORT, TARGETS
+from fastspec import _native
+from fastspec.doctor import cpu_name
+
+PASSES = {"forward": "forward", "both": "forward + backward"}
+LIBRARIES = ("fastspec", "torch", "torchaudio", "librosa", "nnaudio2", "auvux-dsp", "numpy")
+SCRATCH_MB = 4.0  # "a few MB" beside output and gradient
+VARIANTS = [name for name in CONTENDERS if name.startswith("fastspec, ") or name.endswith(", pages kept")]
+VARIANTS.remove("fastspec, out=")
+MARKS = {
+    "fastspec, out=": ("|", "#1b4f72"),
+    "fastspec, avx2": ("<", "#1b4f72"),
+    "torchaudio": ("o", "#e67e22"),
+    "librosa": ("s", "#7d3c98"),
+    "nnaudio2": ("^", "#c0392b"),
+    "auvux-dsp": ("D", "#1e8449"),
+    "MKL rfft alone": ("x", "#555555"),
+}
+
+Place = tuple[str, str, int]  # workload, pass, threads
+Times = dict[Place, dict[str, float]]  # of each contender, ms
+
+
+def facts() -> dict[str, str]:
+    """What the figures depend on: the machine and the versions."""
+    found = {
+        "cpu": f"{cpu_name()}, {os.cpu_count()} cores",
+        "simd": _native.simd_level(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "date": date.today().isoformat(),
+        "commit": _commit(),
+    }
+    return found | {library: _version(library) for library in LIBRARIES}
+
+
+def write(rows: Sequence[Row], about: dict[str, str], folder: Path) -> list[Path]:
+    """Write the three files, named after the processor; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{about['cpu']}, {about['simd']}".lower()).strip("-")
+    table, text, picture = (folder / f"{slug}.{ending}" for ending in ("csv", "md", "png"))
+    times: Times = {}
+    for row in rows:
+        if row.median_ms is not None:
+            times.setdefault(_place(row), {})[row.contender] = row.median_ms
+    _write_csv(rows, times, about, table)
+    text.write_text("\n".join(_markdown(rows, times, about)) + "\n")
+    _plot(times, about, picture)
+    return [table, text, picture]
+
+
+def _place(row: Row) -> Place:
+    return row.workload, row.pass_, row.threads
+
+
+def _ratio(times: Times, row: Row) -> float | None:
+    theirs = times.get(_place(row), {}).get("torch")
+    return theirs / row.median_ms if theirs and row.median_ms else None
+
+
+def _write_csv(rows: Sequence[Row], times: Times, about: dict[str, str], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*about, *asdict(rows[0]), "ratio_to_torch"])
+        writer.writeheader()
+        for row in rows:
+            cells = about | asdict(row) | {"ratio_to_torch": _ratio(times, row)}
+            writer.writerow({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in cells.items()})
+
+
+def _markdown(rows: Sequence[Row], times: Times, about: dict[str, str]) -> Iterator[str]:
+    yield f"# {about['cpu']}, {about['simd']}\n"
+    yield f"{about['system']}, Python {about['python']}, {about['date']}, commit {about['commit']},"
+    yield ", ".join(f"{library} {about[library]}" for library in LIBRARIES) + ".\n"
+    yield "Medians of interleaved rounds, float32, four clips of 30 s unless a row says 1 s (one clip);"
+    yield "what is measured, and how: [bench/README.md](../README.md)."
+    for note in dict.fromkeys(f"{row.contender}: {row.note}." for row in rows if row.note):
+        yield f"\n{note}"
+    yield from _targets(rows, times)
+    for threads in dict.fromkeys(row.threads for row in rows):
+        here = [row for row in rows if row.threads == threads]
+        yield f"\n## Milliseconds, {'one thread' if threads == 1 else f'{threads} threads'}\n"
+        yield "In brackets: how many times faster than torch.\n"
+        variants = [row for row in here if row.contender in VARIANTS]
+        for part in ([row for row in here if row not in variants], variants):
+            yield from _grid(part, lambda row: _time(row.median_ms, _ratio(times, row)))
+            yield ""
+    first = [row for row in rows if row.threads == rows[0].threads and row.contender not in VARIANTS]
+    yield "## Peak memory, MB\n"
+    yield "In brackets: what output, or output and gradient, take by themselves.\n"
+    yield from _grid(
+        [row for row in first if row.peak_mb is not None and row.workload.startswith("log-mel")],
+        lambda row: f"{row.peak_mb:.1f} ({row.result_mb:.1f})",
+    )
+    yield "\n## Errors\n"
+    yield "Against float64. Forward: the largest, over the largest value or in units of log10; backward: the"
+    yield "L2 norm of the gradient's error over that of the gradient.\n"
+    yield from _grid([row for row in first if row.error is not None], lambda row: f"{row.error:.1e}")
+
+
+def _targets(rows: Sequence[Row], times: Times) -> Iterator[str]:
+    """What was hoped for beside what was measured."""
+    met = {True: 0, False: 0}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for target in TARGETS:
+        here = times.get((target.workload, target.pass_, target.threads), {})
+        if target.slow in here and target.fast in here:
+            ratio = here[target.slow] / here[target.fast]
+            reached = ratio >= target.factor
+            met[reached] += 1
+            shown = f"{ratio:.1f} ≥ {target.factor:g}" if reached else f"**{ratio:.2f} < {target.factor:g}**"
+            cells.setdefault((target.workload, target.pass_), {})[target.what] = shown
+    for row in rows:
+        mel_gradient = row.pass_ == "both" and row.workload.startswith("log-mel")
+        if not (
+            mel_gradient and row.contender == "fastspec" and row.threads == 1 and row.peak_mb is not None
+        ):
+            continue
+        extra = row.peak_mb - (row.result_mb or 0.0)
+        reached = extra <= SCRATCH_MB
+        met[reached] += 1
+        shown = f"{extra:.1f} ≤ {SCRATCH_MB:g}" if reached else f"**{extra:.1f} > {SCRATCH_MB:g}**"
+        cells.setdefault((row.workload, row.pass_), {})["MB beside output and gradient"] = shown
+    columns = list(dict.fromkeys(what for line in cells.values() for what in line))
+    yield "\n## Targets\n"
+    yield f"{met[True]} of {sum(met.values())} met; **bold** where missed. Ratios of times, one thread unless the"
+    yield "column says two, fresh output. They were set after a prototype on another machine.\n"
+    body = ([f"{w}, {PASSES[p]}", *(line.get(c, "") for c in columns)] for (w, p), line in cells.items())
+    yield from _table(["", *columns], body)
+
+
+def _plot(times: Times, about: dict[str, str], path: Path) -> None:
+    """How many times faster than torch, one thread: bars for fastspec, marks for the others."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    places = [
+        (workload.name, pass_, 1)
+        for pass_ in PASSES
+        for workload in (*LONG, *SHORT)
+        if "torch" in times.get((workload.name, pass_, 1), {})
+    ]
+    if not places:
+        return
+    figure, axes = plt.subplots(figsize=(9, 1.6 + 0.27 * len(places)), layout="constrained")
+    labelled: set[str] = set()
+    for y, place in enumerate(places):
+        here = times[place]
+        ratio = here["torch"] / here["fastspec"]
+        axes.barh(y, ratio - 1, left=1, color="#5dade2", height=0.7, label=None if y else "fastspec")
+        axes.text(ratio * 1.05, y, f"{ratio:.1f}", va="center", fontsize=8)
+        for name, (mark, color) in MARKS.items():
+            if name in here:
+                label = None if name in labelled else name
+                labelled.add(name)
+                axes.plot(here["torch"] / here[name], y, mark, color=color, markersize=5, label=label)
+    axes.set_xscale("log")
+    axes.set_xlabel("times faster than torch (left of 1: slower)")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.grid(axis="x", which="both", alpha=0.2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks(range(len(places)), [f"{place[0]}, {PASSES[place[1]]}" for place in places], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_title(f"{about['cpu']}, {about['simd']}, one thread, {about['date']}", fontsize=10)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=4, fontsize=8, frameon=False)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _time(ms: float | None, ratio: float | None) -> str:
+    if ms is None:
+        return ""
+    return f"{ms:.3g}" + ("" if ratio is None else f" ({ratio:.2g}x)")
+
+
+def _grid(rows: Sequence[Row], cell: Callable[[Row], str]) -> Iterator[str]:
+    """A table of workloads by contenders."""
+    names = list(dict.fromkeys(row.contender for row in rows))
+    cells = {(row.workload, row.pass_, row.contender): cell(row) for row in rows}
+    places = dict.fromkeys((row.workload, row.pass_) for row in rows)
+    yield from _table(
+        ["", *names],
+        ([f"{w}, {PASSES[p]}", *(cells.get((w, p, name), "") for name in names)] for w, p in places),
+    )
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|---|" + "---:|" * (len(head) - 1)
+    for line in body:
+        yield "| " + " | ".join(line) + " |"
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
