@@ -20,7 +20,7 @@ bench: $(VENV)/bench ## the comparison of docs/benchmarks.md, some minutes; writ
 check: $(VENV)/dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cc')
 
 format: $(VENV)/dev

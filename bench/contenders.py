@@ -179,8 +179,9 @@ def hold_down(level: str) -> None:
 
 
 def keep_pages() -> None:
-    """malloc returns nothing to the system. By default glibc maps an array above 32 MB afresh at every call, and
-    the page faults are part of what torch's users wait for, but not of torch's arithmetic."""
+    """malloc returns nothing to the system. By default glibc maps an array above 32 MB afresh at every call:
+    the page faults are part of what torch's users wait for, but not of torch's arithmetic.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         raise ImportError("this malloc is not glibc's")

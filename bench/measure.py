@@ -89,7 +89,7 @@ def measure(
 
 @contextmanager
 def _process(row: Row, workload: Workload) -> Iterator[Connection]:
-    """A process that gets the contender ready, says what it found, and then does a turn whenever it is told to."""
+    """A process that gets the contender ready, says what it found, and does a turn whenever it gets True."""
     ours, theirs = multiprocessing.Pipe()
     forking = multiprocessing.get_context("fork")  # what the parent has imported need not be imported again
     process = forking.Process(target=_serve, args=(theirs, row, workload), daemon=True)
@@ -98,13 +98,14 @@ def _process(row: Row, workload: Workload) -> Iterator[Connection]:
     try:
         yield ours
     finally:
-        ours.close()
+        with suppress(BrokenPipeError):
+            ours.send(False)
         process.join()
 
 
 def _remote(child: Connection) -> Callable[[], float]:
     def turn() -> float:
-        child.send(None)
+        child.send(True)
         return child.recv()
 
     return turn
@@ -131,10 +132,8 @@ def _serve(parent: Connection, row: Row, workload: Workload) -> None:
     memory = _memory(run, workload, backward)
     turn = turn_of(run)
     parent.send({"error": error, **memory})
-    with suppress(EOFError):  # the parent has closed its end: done
-        while True:
-            parent.recv()
-            parent.send(turn())
+    while parent.recv():
+        parent.send(turn())
 
 
 def samples(entry: Preset, batch: int, seconds: float) -> Tensor:
@@ -159,7 +158,7 @@ def _error(contender: Contender, workload: Workload, backward: bool) -> tuple[fl
 
 
 def _memory(run: Callable[[], Any], workload: Workload, backward: bool) -> dict[str, float]:
-    """Peak memory of a call by the kernel's own high-water mark, which misses nothing between two samples; Linux."""
+    """Peak memory of a call: the kernel's own high-water mark, which misses nothing. Linux only."""
     reset = Path("/proc/self/clear_refs")
     if not reset.exists():
         return {}

@@ -139,8 +139,8 @@ def _targets(rows: Sequence[Row], times: Times) -> Iterator[str]:
         cells.setdefault((row.workload, row.pass_), {})["MB beside output and gradient"] = shown
     columns = list(dict.fromkeys(what for line in cells.values() for what in line))
     yield "\n## Targets\n"
-    yield f"{met[True]} of {sum(met.values())} met; **bold** where missed. Ratios of times, one thread unless the"
-    yield "column says two, fresh output. They were set after a prototype on another machine.\n"
+    yield f"{met[True]} of {sum(met.values())} met; **bold** where missed. Ratios of times, one thread unless"
+    yield "the column says two, fresh output. They were set after a prototype on another machine.\n"
     body = ([f"{w}, {PASSES[p]}", *(line.get(c, "") for c in columns)] for (w, p), line in cells.items())
     yield from _table(["", *columns], body)
 

@@ -148,9 +148,7 @@ def true_transform(x: torch.Tensor, window: torch.Tensor, case: Case) -> torch.T
         x = x[:, torch.from_numpy(np.pad(np.arange(x.shape[1]), plan.pad, mode=mode))]
     starts = range(0, x.shape[1] - n + 1, plan.hop_length)
     left = (n - plan.win_length) // 2
-    framed = torch.stack(
-        [x[:, s + left : s + left + plan.win_length] * window for s in starts], dim=2
-    )  # [B, N, M]
+    framed = torch.stack([x[:, s + left : s + left + plan.win_length] * window for s in starts], dim=2)  # [B, N, M]
     if n > 128:
         framed = F.pad(framed, (0, 0, left, n - plan.win_length - left))
         return torch.fft.fft(framed, dim=1)[:, : plan.n_bins]
@@ -173,10 +171,7 @@ def true_power(
         return torch.log(1 + ending.scale * u)
     floor = torch.tensor(ending.floor, dtype=u.dtype)
     u = torch.maximum(u, floor) if ending.floor_mode == "clamp" else u + floor
-    return (
-        torch.log(u)
-        * {"ln": 1, "log10": 1 / math.log(10), "db": ending.multiplier / math.log(10)}[ending.log]
-    )
+    return torch.log(u) * {"ln": 1, "log10": 1 / math.log(10), "db": ending.multiplier / math.log(10)}[ending.log]
 
 
 def tolerance(truth: torch.Tensor, plan: FramePlan, dtype: torch.dtype) -> float:

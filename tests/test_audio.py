@@ -19,12 +19,8 @@ def tone() -> np.ndarray:
     return np.stack([0.5 * np.sin(2 * np.pi * 440 * time), 0.25 * np.sin(2 * np.pi * 660 * time)])
 
 
-@pytest.mark.parametrize(
-    ("suffix", "tolerance"), [("wav", 2e-5), ("flac", 2e-5), ("ogg", 0.02), ("mp3", 0.02)]
-)
-def test_load_gives_channels_first_float32(
-    tmp_path: Path, tone: np.ndarray, suffix: str, tolerance: float
-) -> None:
+@pytest.mark.parametrize(("suffix", "tolerance"), [("wav", 2e-5), ("flac", 2e-5), ("ogg", 0.02), ("mp3", 0.02)])
+def test_load_gives_channels_first_float32(tmp_path: Path, tone: np.ndarray, suffix: str, tolerance: float) -> None:
     path = tmp_path / f"tone.{suffix}"
     soundfile.write(path, tone.T, 8000)
     samples, rate = audio.load(path)

@@ -95,9 +95,7 @@ def test_second_order_silence(ending, backend):
         x, w, b = leaves_of([clip, window, bank])
         out = spectral_power(x, w, b, case.plan, ending, backend)
         grads = torch.autograd.grad(out.sum(), (x, w, b), create_graph=True)
-        return [g.detach() for g in grads], torch.autograd.grad(
-            sum(g.square().sum() for g in grads[:1]), (x, w, b)
-        )
+        return [g.detach() for g in grads], torch.autograd.grad(sum(g.square().sum() for g in grads[:1]), (x, w, b))
 
     first, grads = second(x, case)
     assert all(g.isfinite().all() for g in [*first, *grads])
@@ -322,9 +320,7 @@ def test_compiled_transforms():
 
     named, _ = fused(case, ENDING, "cpu")
     with pytest.raises(Exception, match=r"cannot run a torch\.func transform inside"):
-        torch.compile(
-            torch.func.grad(lambda x: named(x, window, bank).sum()), backend="eager", fullgraph=True
-        )(x)
+        torch.compile(torch.func.grad(lambda x: named(x, window, bank).sum()), backend="eager", fullgraph=True)(x)
 
 
 @pytest.mark.usefixtures("fresh_dynamo")
@@ -386,9 +382,7 @@ def test_linear_ops_against_the_formula(backend):
     """Second derivatives of |T x|^2 by hand: the Hessian in x is 2 Re T^* T."""
     case = Case(20, 1, 6, 4, dtype=F64)
     x, window = signals(case)
-    jacobian = torch.func.jacrev(lambda x: torch.view_as_real(true_transform(x, window, case)))(x).reshape(
-        -1, 20
-    )
+    jacobian = torch.func.jacrev(lambda x: torch.view_as_real(true_transform(x, window, case)))(x).reshape(-1, 20)
     hessian = torch.autograd.functional.hessian(
         lambda x: spectral_power(x, window, None, case.plan, Ending.make(), backend).sum(), x
     )

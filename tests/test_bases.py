@@ -32,9 +32,7 @@ def test_windows_equal_torch():
 
 
 def test_povey_is_kaldis():
-    kaldi = torchaudio.compliance.kaldi._feature_window_function(
-        "povey", 400, 0.42, torch.device("cpu"), torch.float64
-    )
+    kaldi = torchaudio.compliance.kaldi._feature_window_function("povey", 400, 0.42, torch.device("cpu"), torch.float64)
     np.testing.assert_allclose(bases.get_window("povey", 400, periodic=False), kaldi.numpy(), atol=1e-14)
 
 
@@ -98,9 +96,7 @@ def test_mel_scales():
     np.testing.assert_allclose(bases.hz_to_mel(hz, "slaney"), librosa.hz_to_mel(hz), rtol=1e-13)
     np.testing.assert_allclose(bases.hz_to_mel(hz, "kaldi"), 1127.0 * np.log(1 + hz / 700), rtol=1e-13)
     for scale in ("htk", "slaney", "kaldi"):
-        np.testing.assert_allclose(
-            bases.mel_to_hz(bases.hz_to_mel(hz, scale), scale), hz, rtol=1e-12, atol=1e-11
-        )
+        np.testing.assert_allclose(bases.mel_to_hz(bases.hz_to_mel(hz, scale), scale), hz, rtol=1e-12, atol=1e-11)
     ours = bases.mel_frequencies(42, 30.0, 7600.0, "slaney")
     np.testing.assert_allclose(ours, librosa.mel_frequencies(42, fmin=30.0, fmax=7600.0), rtol=1e-12)
 

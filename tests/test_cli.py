@@ -23,9 +23,7 @@ SPEECH = EXAMPLES / "speech.flac"
 
 def fastspec(*arguments: object, code: int = 0) -> str:
     """Run the command; its whole output, with the line breaks of the terminal undone."""
-    result = CliRunner().invoke(
-        app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "TERM": "dumb"}
-    )
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", "TERM": "dumb"})
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return result.output
@@ -241,9 +239,7 @@ def test_bad_output(tmp_path: Path, tone: Path, out: str, message: str) -> None:
     assert "disagree" in fastspec("spectrogram", tone, "-o", tmp_path / "a.npy", "--format", "png", code=2)
 
 
-def test_missing_library_is_told_before_any_work(
-    tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_library_is_told_before_any_work(tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "pip install fastspec[plot]" in fastspec("spectrogram", tone, "-o", tmp_path / "out.png", code=2)
 

@@ -20,9 +20,7 @@ def registry(monkeypatch):
     """A registry of our own: backends "first" and "second", each a dict entry to set refusals in."""
     monkeypatch.setattr(dispatch, "_loaded", {})
     monkeypatch.setattr(dispatch, "_chosen", {})
-    monkeypatch.setattr(
-        dispatch, "FILES", {"first": "_first", "second": "_second", "elsewhere": "_elsewhere"}
-    )
+    monkeypatch.setattr(dispatch, "FILES", {"first": "_first", "second": "_second", "elsewhere": "_elsewhere"})
     monkeypatch.setattr(dispatch, "ORDER", {"cpu": ("first", "second")})
     calls = []
 
@@ -54,9 +52,7 @@ def test_the_first_that_does_not_refuse_runs_and_is_remembered(registry):
 def test_choices_depend_on_plan_and_dtype(registry):
     module = registry.backend("first")
     registry.backend("second")
-    module.refuse = lambda plan, x, window: (
-        "odd" if plan.n_fft % 2 else "double" if x.dtype == torch.float64 else None
-    )
+    module.refuse = lambda plan, x, window: "odd" if plan.n_fft % 2 else "double" if x.dtype == torch.float64 else None
     frame_transform(X, WINDOW, PLAN)
     frame_transform(X.double(), WINDOW.double(), PLAN)
     frame_transform(X, WINDOW[:15], FramePlan.make(15, 4))
@@ -80,18 +76,14 @@ def test_a_named_backend_never_falls_back(registry):
 def test_all_refuse_lists_every_reason(registry):
     registry.backend("first", "too early")
     registry.backend("second", "too late")
-    with pytest.raises(
-        NotImplementedError, match="every backend refuses: first: too early; second: too late"
-    ):
+    with pytest.raises(NotImplementedError, match="every backend refuses: first: too early; second: too late"):
         frame_transform(X, WINDOW, PLAN)
 
 
 def test_wrong_names(registry):
     with pytest.raises(ValueError, match=r"backend must be one of 'first', .*, got 'third'"):
         frame_transform(X, WINDOW, PLAN, backend="third")
-    with pytest.raises(
-        ValueError, match="'elsewhere' does not run on cpu tensors; allowed there: 'first', 'second'"
-    ):
+    with pytest.raises(ValueError, match="'elsewhere' does not run on cpu tensors; allowed there: 'first', 'second'"):
         frame_transform(X, WINDOW, PLAN, backend="elsewhere")
 
 

@@ -42,8 +42,7 @@ def pixels(figure: Figure) -> np.ndarray:
 def ticks(axes) -> dict[str, float]:
     axes.figure.canvas.draw()
     return {
-        label.get_text(): float(place)
-        for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        label.get_text(): float(place) for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
     }
 
 
@@ -83,9 +82,7 @@ def test_values_as_they_are(axes) -> None:
 
 @pytest.mark.parametrize("scale", ["htk", "slaney"])
 def test_mel_axis_reads_in_hz(axes, scale: str) -> None:
-    specshow(
-        np.ones((80, 10)), sample_rate=RATE, hop_length=HOP, y_axis="mel", mel_scale=scale, f_min=50, ax=axes
-    )
+    specshow(np.ones((80, 10)), sample_rate=RATE, hop_length=HOP, y_axis="mel", mel_scale=scale, f_min=50, ax=axes)
     centres = mel_frequencies(82, 50, 8000, scale)[1:-1]
     shown = ticks(axes)
     assert len(shown) >= 4

@@ -21,9 +21,7 @@ def assert_close(ours, truth, steps=60.0):
     """Errors below `steps` roundings of the largest value: an FFT adds log2(N) rounded terms of that size."""
     assert ours.shape == truth.shape
     assert ours.dtype == truth.dtype
-    bound = (
-        steps * EPS[truth.dtype.to_real() if truth.is_complex() else truth.dtype] * truth.abs().max().item()
-    )
+    bound = steps * EPS[truth.dtype.to_real() if truth.is_complex() else truth.dtype] * truth.abs().max().item()
     assert (ours - truth).abs().max().item() <= bound
 
 
@@ -76,9 +74,7 @@ def test_spectrogram_equals_torch(power, normalized):
 def test_istft_equals_torch(frames, onesided):
     n_fft, hop, win, center, *_ = frames
     window = torch.hamming_window(win)
-    y = torch_stft(
-        noise(2, 3000), n_fft, hop, win, window, center=center, onesided=onesided, pad_mode="constant"
-    )
+    y = torch_stft(noise(2, 3000), n_fft, hop, win, window, center=center, onesided=onesided, pad_mode="constant")
     for length in (None, 2000, 2800):
         ours = F.istft(y, n_fft, hop, win, window, center, onesided=onesided, length=length)
         theirs = torch.istft(y, n_fft, hop, win, window, center, onesided=onesided, length=length)
@@ -159,9 +155,7 @@ def test_mfcc_and_lfcc_are_the_product():
     limited = db.clamp(min=(db.max() - 10).item())
     assert_close(F.mfcc(x, n_mfcc=13, n_mels=40, top_db=10.0), dct.T @ limited, 200)
     assert_close(F.mfcc(x, n_mfcc=13, n_mels=40, top_db=None), dct.T @ db, 200)
-    linear = F.mel_spectrogram(
-        x, filterbank=torch.tensor(bases.linear_filterbank(201, 0.0, 8000.0, 40, 16000))
-    )
+    linear = F.mel_spectrogram(x, filterbank=torch.tensor(bases.linear_filterbank(201, 0.0, 8000.0, 40, 16000)))
     ours = F.lfcc(x, n_filter=40, n_lfcc=13, log_lf=True)
     assert_close(ours, dct.T @ (linear + 1e-6).log())
 
@@ -400,9 +394,7 @@ def test_gradients_reach_window_bank_and_dct():
     def function(x, window, bank, dct):
         return F.mfcc(x, n_fft=64, window=window, filterbank=bank, dct=dct, log_mels=True, normalized=True)
 
-    assert torch.autograd.gradcheck(
-        function, (x[:, :200].detach().requires_grad_(), window, bank, dct), fast_mode=True
-    )
+    assert torch.autograd.gradcheck(function, (x[:, :200].detach().requires_grad_(), window, bank, dct), fast_mode=True)
 
 
 def test_silence_has_finite_gradients():
@@ -428,9 +420,7 @@ def test_compile_with_warm_constants():
     x = noise(2, 500)
     expected = function(x)
     torch._dynamo.reset()
-    for ours, truth in zip(
-        torch.compile(function, fullgraph=True, backend="aot_eager")(x), expected, strict=True
-    ):
+    for ours, truth in zip(torch.compile(function, fullgraph=True, backend="aot_eager")(x), expected, strict=True):
         assert_close(ours, truth)
 
 
@@ -465,9 +455,7 @@ def test_inverse_undoes_any_parameters(data):
     x = noise(3, length, seed=n_fft, dtype=torch.float64)
     y = F.stft(x, n_fft, hop, win, window, pad_mode="constant", onesided=onesided)
     covered = n_fft + hop * (y.shape[-1] - 1) - n_fft // 2
-    covered = min(
-        length, covered - (n_fft - win + 1) // 2
-    )  # the end of the last window, which may stop short
+    covered = min(length, covered - (n_fft - win + 1) // 2)  # the end of the last window, which may stop short
     if covered > 0:
         back = F.istft(y, n_fft, hop, win, window, onesided=onesided, length=covered)
         assert_close(back, x[:, :covered], steps=1000)

@@ -83,9 +83,7 @@ def check_power(case, ending, bank, backend):
     rough = run(lambda x, w, b: true_power(x, w, b, case, ending), torch.float32)
     actual = run(lambda x, w, b: spectral_power(x, w, b, plan, ending, backend), case.dtype)
     ratio = torch.finfo(case.dtype).eps / torch.finfo(torch.float32).eps
-    for what, a, t, r in zip(
-        ("value", "grad_x", "grad_window", "grad_bank"), actual, truths, rough, strict=False
-    ):
+    for what, a, t, r in zip(("value", "grad_x", "grad_window", "grad_bank"), actual, truths, rough, strict=False):
         magnified = 8 * ratio * (r.double() - t).abs().max().item()
         assert_close(a, t, tolerance(t, plan, case.dtype) + magnified, what)
 
@@ -174,9 +172,7 @@ def test_many_threads(backend):
     x, window = signals(case)
     expected = spectral_power(x, window, None, case.plan, Ending.make(), backend)
     with ThreadPoolExecutor(8) as pool:
-        runs = list(
-            pool.map(lambda _: spectral_power(x, window, None, case.plan, Ending.make(), backend), range(64))
-        )
+        runs = list(pool.map(lambda _: spectral_power(x, window, None, case.plan, Ending.make(), backend), range(64)))
     assert all(torch.equal(r, expected) for r in runs)
 
 
@@ -261,9 +257,7 @@ def test_inputs_need_not_be_contiguous(backend):
     assert torch.equal(frame_transform(expanded, window, plan, backend)[2], y[0])
     leaf = x.clone().requires_grad_()
     out = spectral_power(leaf, window, None, plan, ending, backend)
-    (from_expanded,) = torch.autograd.grad(
-        out.sum(), leaf, retain_graph=True
-    )  # sum: a gradient with strides 0
+    (from_expanded,) = torch.autograd.grad(out.sum(), leaf, retain_graph=True)  # sum: a gradient with strides 0
     (from_ones,) = torch.autograd.grad(out, leaf, torch.ones_like(out))
     assert torch.equal(from_expanded, from_ones)
 
@@ -330,7 +324,7 @@ def test_bad_tensors():
             lambda: frame_transform(x, window.to("meta"), plan),
         ),
         (
-            "x must be longer than the reflect padding of 32",
+            "waveform must be longer than the reflect padding of 32",
             lambda: spectral_power(x[:, :32], window, None, plan, ending),
         ),
         (

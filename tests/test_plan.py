@@ -73,7 +73,7 @@ def test_min_length_is_the_shortest_that_passes(pad_mode, center_pad, n_fft):
     plan = FramePlan.make(n_fft, 4, pad_mode=pad_mode, center_pad=center_pad)
     plan.check_length(plan.min_length)
     assert plan.n_frames(plan.min_length) >= 1
-    with pytest.raises(ValueError, match=r"x must .*, got"):
+    with pytest.raises(ValueError, match=r"waveform must .*, got"):
         plan.check_length(plan.min_length - 1)
 
 

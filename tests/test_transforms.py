@@ -172,9 +172,7 @@ def test_extras_reach_the_function():
 def test_half_and_double_modules():
     x = noise(1, 2000)
     module = T.MelSpectrogram(**MEL)
-    torch.testing.assert_close(
-        copy.deepcopy(module).double()(x.double()).float(), module(x), atol=0, rtol=1e-4
-    )
+    torch.testing.assert_close(copy.deepcopy(module).double()(x.double()).float(), module(x), atol=0, rtol=1e-4)
     half = copy.deepcopy(module).half()(x.half())
     assert half.dtype == torch.float16
     torch.testing.assert_close(half.float(), module(x), atol=0.1, rtol=0.01)
@@ -263,9 +261,7 @@ def test_import_is_light():
         "import sys, torch, numpy; before = set(sys.modules); import fastspec; "
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names))"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "fastspec" in found
     assert not {"soundfile", "typer", "rich", "matplotlib", "scipy", "cupy", "triton", "librosa"} & set(found)
 

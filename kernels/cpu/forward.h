@@ -7,8 +7,8 @@
 namespace FASTSPEC_NAMESPACE {
 
 struct Tile {
-  const real* bins;  // of this group: bin q at bins + q * pitch; of group g of a kept tile at first_bins + q * pitch + g * width
-  const real* first_bins;
+  real* bins;        // of this group: bin q at bins + q * pitch
+  real* first_bins;  // of the tile's first group; group g of a kept tile is at first_bins + g * width
   int64_t pitch, width;
   int64_t clip, first, frames;  // frames first .. first + frames - 1 of the clip are in the tile so far
   int64_t slot;                 // of this group in the tile

@@ -22,15 +22,17 @@ void frame_transform(const fastspec_frames& f, const fastspec::Samples& x, const
   const int64_t bins = f.n_fft / 2 + 1, rows = f.onesided ? bins : f.n_fft;
   const bool past = past_caches(2 * f.batch * rows * f.frames);
   const int64_t groups = groups_in_cache(f, 2 * bins);
-  walk_forward(f, x, window, kComplex, 0, groups, true, 2 * groups * kLanes, [&](const Tile& tile, real* pairs) {
+  const auto write_pairs = [&](const Tile& tile, real* pairs) {
     if (!tile.complete) return;
     real* out = static_cast<real*>(y) + 2 * (tile.clip * rows * f.frames + tile.first);
     for (int64_t q = 0; q < rows; ++q) {
       const bool mirrored = q >= bins;
-      interleave(tile.first_bins + (mirrored ? f.n_fft - q : q) * tile.pitch, tile, mirrored ? real(-1) : real(1), pairs);
+      const real* row = tile.first_bins + (mirrored ? f.n_fft - q : q) * tile.pitch;
+      interleave(row, tile, mirrored ? real(-1) : real(1), pairs);
       write_row(out + 2 * q * f.frames, pairs, 2 * tile.frames, past);
     }
-  });
+  };
+  walk_forward(f, x, window, kComplex, 0, groups, true, 2 * groups * kLanes, write_pairs);
 }
 
 }  // namespace FASTSPEC_NAMESPACE

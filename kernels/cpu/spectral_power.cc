@@ -12,35 +12,40 @@ void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const 
   const int64_t bins = f.n_fft / 2 + 1, sides = f.onesided ? bins : f.n_fft;
   const int64_t rows = bank.bands > 0 ? bank.bands : sides;
   const bool past = past_caches(f.batch * rows * f.frames);
-  if (bank.bands == 0) {
-    walk_forward(f, x, window, ending.form(), ending.eps(), groups_in_cache(f, f.n_fft / 2 + 1), true, 0,
-                 [&, ending](const Tile& tile, real*) {
-      if (!tile.complete) return;
-      V* bin = reinterpret_cast<V*>(const_cast<real*>(tile.first_bins));
-      const int64_t vectors = bins * tile.pitch / kLanes;
-      if (ending.general_power())
-        for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.raise(bin[i]);
-      if (ending.logarithm())
-        for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.compress(bin[i]);
-      real* out = static_cast<real*>(out_) + tile.clip * rows * f.frames + tile.first;
-      for (int64_t q = 0; q < rows; ++q, out += f.frames)
-        write_row(out, tile.first_bins + (q < bins ? q : f.n_fft - q) * tile.pitch, tile.frames, past);
-    });
-    return;
-  }
+  const auto out_of = [&](const Tile& tile) {
+    return static_cast<real*>(out_) + tile.clip * rows * f.frames + tile.first;
+  };
+
+  const auto write_bins = [&, ending](const Tile& tile, real*) {
+    if (!tile.complete) return;
+    V* bin = reinterpret_cast<V*>(tile.first_bins);
+    const int64_t vectors = bins * tile.pitch / kLanes;
+    if (ending.general_power())
+      for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.raise(bin[i]);
+    if (ending.logarithm())
+      for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.compress(bin[i]);
+    real* out = out_of(tile);
+    for (int64_t q = 0; q < rows; ++q, out += f.frames)
+      write_row(out, tile.first_bins + (q < bins ? q : f.n_fft - q) * tile.pitch, tile.frames, past);
+  };
+
   // A band reads its bins at once, while they are in the nearest cache; rows of bands gather in spare memory.
-  const int64_t groups = groups_in_cache(f, rows), pitch = groups * kLanes;
-  walk_forward(f, x, window, ending.form(), ending.eps(), groups, false, rows * pitch,
-               [&, ending, bank](const Tile& tile, real* band_rows) {
-    V* bin = reinterpret_cast<V*>(const_cast<real*>(tile.bins));
+  const int64_t groups = groups_in_cache(f, bank.bands > 0 ? rows : bins), pitch = groups * kLanes;
+  const auto write_bands = [&, ending, bank](const Tile& tile, real* band_rows) {
+    V* bin = reinterpret_cast<V*>(tile.bins);
     if (ending.general_power())
       for (int64_t q = 0; q < bins; ++q) bin[q] = ending.raise(bin[q]);
     V* to = reinterpret_cast<V*>(band_rows) + tile.slot;
     for (int64_t k = 0; k < rows; ++k, to += groups) *to = ending.compress(band(bank, k, bin));
     if (!tile.complete) return;
-    real* out = static_cast<real*>(out_) + tile.clip * rows * f.frames + tile.first;
+    real* out = out_of(tile);
     for (int64_t k = 0; k < rows; ++k, out += f.frames) write_row(out, band_rows + k * pitch, tile.frames, past);
-  });
+  };
+
+  if (bank.bands > 0)
+    walk_forward(f, x, window, ending.form(), ending.eps(), groups, false, rows * pitch, write_bands);
+  else
+    walk_forward(f, x, window, ending.form(), ending.eps(), groups, true, 0, write_bins);
 }
 
 void spectral_power_backward(const fastspec_frames& f, const void* grad_, const fastspec::Samples& x,
@@ -50,41 +55,44 @@ void spectral_power_backward(const fastspec_frames& f, const void* grad_, const 
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const int64_t bins = t.bins, rows = bank.bands > 0 ? bank.bands : f.onesided ? bins : f.n_fft;
   const int64_t spare = bank.bands > 0 ? 2 * bins : 0;
-  walk_adjoint(
-      f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), spare, [&](const Group& group) {
-        V* y = group.spectrum;
-        real_transform(t, group.frames, group.work, Bins{reinterpret_cast<real*>(y), 2 * kLanes, kComplex, 0});
-        const real* grad = static_cast<const real*>(grad_) + group.clip * rows * f.frames + group.first;
-        const auto power = [&](int64_t q)
-                               FS_LAMBDA { return y[2 * q] * y[2 * q] + (y[2 * q + 1] * y[2 * q + 1] + ending.eps()); };
-        const auto scale = [&](int64_t q, V by) FS_LAMBDA {
-          y[2 * q] *= by;
-          y[2 * q + 1] *= by;
-        };
-        if (bank.bands == 0) {
-          for (int64_t q = 0; q < bins; ++q) {
-            V g = load_some(grad + q * f.frames, group.lanes);
-            if (!f.onesided && q > 0 && 2 * q < f.n_fft) g += load_some(grad + (f.n_fft - q) * f.frames, group.lanes);
-            const V p = power(q);
-            if (ending.logarithm()) g *= ending.compress_slope(ending.value(p));
-            scale(q, g * ending.slope(p));
-          }
-          return;
-        }
-        V *value = group.spare, *grad_value = value + bins;
-        for (int64_t q = 0; q < bins; ++q) {
-          value[q] = ending.value(power(q));
-          grad_value[q] = V{};
-        }
-        for (int64_t k = 0; k < bank.bands; ++k) {
-          V g = load_some(grad + k * f.frames, group.lanes);
-          if (ending.logarithm()) g *= ending.compress_slope(band(bank, k, value));
-          const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
-          V* to = grad_value + bank.start[k];
-          for (int64_t i = 0; i < bank.count[k]; ++i) to[i] += g * w[i];
-        }
-        for (int64_t q = 0; q < bins; ++q) scale(q, grad_value[q] * ending.slope(power(q)));
-      });
+
+  const auto source = [&, ending, bank](const Group& group) {
+    V* y = group.spectrum;
+    real_transform(t, group.frames, group.work, Bins{reinterpret_cast<real*>(y), 2 * kLanes, kComplex, 0});
+    const real* grad = static_cast<const real*>(grad_) + group.clip * rows * f.frames + group.first;
+    const auto power = [&](int64_t q) FS_LAMBDA {
+      const V re = y[2 * q], im = y[2 * q + 1];
+      return re * re + (im * im + ending.eps());
+    };
+    const auto scale = [&](int64_t q, V by) FS_LAMBDA {
+      y[2 * q] *= by;
+      y[2 * q + 1] *= by;
+    };
+    if (bank.bands == 0) {
+      for (int64_t q = 0; q < bins; ++q) {
+        V g = load_some(grad + q * f.frames, group.lanes);
+        if (!f.onesided && q > 0 && 2 * q < f.n_fft) g += load_some(grad + (f.n_fft - q) * f.frames, group.lanes);
+        const V p = power(q);
+        if (ending.logarithm()) g *= ending.compress_slope(ending.value(p));
+        scale(q, g * ending.slope(p));
+      }
+      return;
+    }
+    V *value = group.spare, *grad_value = value + bins;
+    for (int64_t q = 0; q < bins; ++q) {
+      value[q] = ending.value(power(q));
+      grad_value[q] = V{};
+    }
+    for (int64_t k = 0; k < bank.bands; ++k) {
+      V g = load_some(grad + k * f.frames, group.lanes);
+      if (ending.logarithm()) g *= ending.compress_slope(band(bank, k, value));
+      const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
+      V* to = grad_value + bank.start[k];
+      for (int64_t i = 0; i < bank.count[k]; ++i) to[i] += g * w[i];
+    }
+    for (int64_t q = 0; q < bins; ++q) scale(q, grad_value[q] * ending.slope(power(q)));
+  };
+  walk_adjoint(f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), spare, source);
 }
 
 }  // namespace FASTSPEC_NAMESPACE

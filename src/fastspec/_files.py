@@ -30,9 +30,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write(
-    path: Path, values: NDArray, about: dict[str, Any], draw: Callable[[NDArray, BinaryIO], None]
-) -> None:
+def write(path: Path, values: NDArray, about: dict[str, Any], draw: Callable[[NDArray, BinaryIO], None]) -> None:
     """Write an array as the format that ``path`` ends in.
 
     Args:

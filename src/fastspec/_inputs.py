@@ -118,9 +118,7 @@ def normalize_window(window: Tensor, kind: str, n_fft: int, inverse: bool = Fals
     return window * factor if inverse else window / factor
 
 
-def make_bank(
-    bank: Tensor, n_bins: int, dtype: torch.dtype, device: torch.device, name: str = "filterbank"
-) -> Tensor:
+def make_bank(bank: Tensor, n_bins: int, dtype: torch.dtype, device: torch.device, name: str = "filterbank") -> Tensor:
     """Check a matrix [n_bins, K] that multiplies the bins of a spectrum."""
     if bank.dim() != 2 or bank.shape[0] != n_bins:
         raise ValueError(f"{name} must have shape [{n_bins}, K], got {list(bank.shape)}")
@@ -143,9 +141,7 @@ def make_ending(
     """What follows the transform; None for the complex spectrum. Decibels are those of |y|^2 at any power."""
     if power is None:
         if log is not None or eps != 0.0:
-            raise ValueError(
-                f"power=None keeps the complex spectrum, without log or eps: got log={log!r}, eps={eps!r}"
-            )
+            raise ValueError(f"power=None keeps the complex spectrum, without log or eps: got log={log!r}, eps={eps!r}")
         return None
     multiplier = 20.0 / power if log == "db" and power else 10.0
     return Ending.make(power, eps, log, floor, floor_mode, log_scale, multiplier)

@@ -44,9 +44,7 @@ def invert(
     if not spectrum.is_complex() or spectrum.dtype is torch.complex32:
         raise ValueError(f"spectrum must be a complex64 or complex128 tensor, got {spectrum.dtype}")
     if spectrum.dim() < 2 or spectrum.shape[-2] != n_bins or spectrum.numel() == 0:
-        raise ValueError(
-            f"spectrum must have shape [..., {n_bins}, M] with M >= 1, got {list(spectrum.shape)}"
-        )
+        raise ValueError(f"spectrum must have shape [..., {n_bins}, M] with M >= 1, got {list(spectrum.shape)}")
     leading, (n_bins, n_frames) = spectrum.shape[:-2], spectrum.shape[-2:]
     real = torch.float64 if spectrum.dtype is torch.complex128 else torch.float32
     device = spectrum.device
@@ -56,9 +54,7 @@ def invert(
     start = plan.pad
     stop = covered - plan.pad if length is None else min(start + length, covered)
     if stop <= start:
-        raise ValueError(
-            f"length must be at least 1 sample, got {stop - start if length is None else length}"
-        )
+        raise ValueError(f"length must be at least 1 sample, got {stop - start if length is None else length}")
 
     w = make_window(window, plan.win_length, real, device)
     dual = normalize_window(w, normalized, plan.n_fft, inverse=True)
@@ -69,9 +65,7 @@ def invert(
 
     missing = 0 if length is None else length - (stop - start)
     if missing:
-        warnings.warn(
-            f"length = {length} exceeds what the frames cover by {missing} samples: zeros", stacklevel=3
-        )
+        warnings.warn(f"length = {length} exceeds what the frames cover by {missing} samples: zeros", stacklevel=3)
         x = torch.nn.functional.pad(x, (0, missing))
     return x.reshape(leading + x.shape[1:])
 

@@ -83,13 +83,9 @@ class Transform:
         if "sample_rate" in takes:
             self.arguments["sample_rate"] = sample_rate
         self.module = self._build(dict(self.arguments)).requires_grad_(False)
-        explain(
-            self.module, backend=self.arguments.get("backend") or ""
-        )  # an unknown backend is an error now
+        explain(self.module, backend=self.arguments.get("backend") or "")  # an unknown backend is an error now
 
-    def _build(
-        self, arguments: dict[str, Any]
-    ) -> transforms.Spectrogram | transforms.MelSpectrogram | transforms.MFCC:
+    def _build(self, arguments: dict[str, Any]) -> transforms.Spectrogram | transforms.MelSpectrogram | transforms.MFCC:
         if self.kind == "stft":
             return transforms.Spectrogram(**arguments)
         if self.kind == "mel":
@@ -112,17 +108,14 @@ class Transform:
         look = {
             "sample_rate": self.sample_rate,
             "hop_length": frames.hop_length,
-            "start": offset
-            + (frames.n_fft / 2 - frames.pad - self.arguments.get("pad", 0)) / self.sample_rate,
+            "start": offset + (frames.n_fft / 2 - frames.pad - self.arguments.get("pad", 0)) / self.sample_rate,
             "y_axis": axis if frames.onesided else "index",
             "db": log is None,
             "power": power or 1.0,
             "label": _LABELS[log] if log else None,
         }
         if self.kind == "mel":
-            look |= {
-                key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments
-            }
+            look |= {key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments}
         return look
 
     def about(self, source: Path) -> dict[str, Any]:
@@ -131,9 +124,7 @@ class Transform:
         return made | ({"preset": self.preset.name} if self.preset else {})
 
 
-def run(
-    request: Request, inputs: list[Path], out: Path, format: str | None, threads: int | None, quiet: bool
-) -> int:
+def run(request: Request, inputs: list[Path], out: Path, format: str | None, threads: int | None, quiet: bool) -> int:
     """Transform every input; the number of those that failed.
 
     Raises:
@@ -192,9 +183,7 @@ class _OptionError(Exception):
     """Options that cannot work, seen when the first module is made from them."""
 
 
-def _one(
-    request: Request, source: Path, target: Path, made: dict[int, Transform], console: Console
-) -> tuple[int, ...]:
+def _one(request: Request, source: Path, target: Path, made: dict[int, Transform], console: Console) -> tuple[int, ...]:
     """One file from ``source`` to ``target``; the shape of the result."""
     samples, rate = audio.load(source, offset=request.offset, duration=request.duration, mono=request.mono)
     samples, rate = _at_wanted_rate(request, source, samples, rate)
@@ -213,9 +202,7 @@ def _one(
     values = transform(samples)
     if request.mono:
         values = values[0]
-    look = transform.look(request.offset) | {
-        key: value for key, value in request.look.items() if value is not None
-    }
+    look = transform.look(request.offset) | {key: value for key, value in request.look.items() if value is not None}
     title = source.name if request.title is None else request.title or None
     write(target, values, transform.about(source), partial(_draw, title=title, dpi=request.dpi, look=look))
     return values.shape
@@ -239,9 +226,7 @@ def _at_wanted_rate(request: Request, source: Path, samples: NDArray, rate: int)
     try:
         return audio.resample(samples, rate, wanted), wanted
     except ImportError as error:
-        hint = (
-            " (or --keep-rate, to run the preset at the file's own rate)" if request.resample is None else ""
-        )
+        hint = " (or --keep-rate, to run the preset at the file's own rate)" if request.resample is None else ""
         raise ImportError(f"{source}: {error}{hint}") from error
 
 

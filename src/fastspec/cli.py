@@ -60,19 +60,11 @@ def spectrogram(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Sound files, or folders of them.")],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", "-o", metavar="OUT", help="A .png, .npy or .safetensors file; a folder for many."
-        ),
+        typer.Option("--out", "-o", metavar="OUT", help="A .png, .npy or .safetensors file; a folder for many."),
     ],
-    kind: Annotated[
-        Kind | None, typer.Option(help="Default: mel, or the preset's.", show_default=False)
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Front end of a published model: see `fastspec presets`.")
-    ] = None,
-    format: Annotated[
-        Format | None, typer.Option(help="Of many outputs. Default: png.", show_default=False)
-    ] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Default: mel, or the preset's.", show_default=False)] = None,
+    preset: Annotated[str | None, typer.Option(help="Front end of a published model: see `fastspec presets`.")] = None,
+    format: Annotated[Format | None, typer.Option(help="Of many outputs. Default: png.", show_default=False)] = None,
     mono: Annotated[
         bool, _option("Average the channels; an array then has rows and frames alone.", _INPUT, "--mono")
     ] = False,
@@ -84,28 +76,18 @@ def spectrogram(
     ] = False,
     n_fft: Annotated[int | None, _option("Frame length, samples. Default: about 50 ms.", _FRAMES)] = None,
     win_length: Annotated[int | None, _option("Window length, samples. Default: n_fft.", _FRAMES)] = None,
-    hop_length: Annotated[
-        int | None, _option("Samples between frames. Default: win_length / 4.", _FRAMES)
-    ] = None,
-    window: Annotated[
-        str | None, _option("hann, hamming, povey, kaiser:12, ... Default: hann.", _FRAMES)
-    ] = None,
+    hop_length: Annotated[int | None, _option("Samples between frames. Default: win_length / 4.", _FRAMES)] = None,
+    window: Annotated[str | None, _option("hann, hamming, povey, kaiser:12, ... Default: hann.", _FRAMES)] = None,
     periodic: Annotated[
         bool | None, _option("Window form. Default: periodic.", _FRAMES, "--periodic/--symmetric")
     ] = None,
-    center: Annotated[
-        bool | None, _option("Pad both sides. Default: center.", _FRAMES, "--center/--no-center")
-    ] = None,
-    center_pad: Annotated[
-        int | None, _option("Samples padded per side. Default: n_fft / 2.", _FRAMES)
-    ] = None,
+    center: Annotated[bool | None, _option("Pad both sides. Default: center.", _FRAMES, "--center/--no-center")] = None,
+    center_pad: Annotated[int | None, _option("Samples padded per side. Default: n_fft / 2.", _FRAMES)] = None,
     pad_mode: Annotated[
         str | None, _option("reflect, constant, replicate, circular. Default: reflect.", _FRAMES)
     ] = None,
     pad: Annotated[int | None, _option("Zeros added per side before all else. Default: 0.", _FRAMES)] = None,
-    onesided: Annotated[
-        bool | None, _option("Default: onesided (stft).", _FRAMES, "--onesided/--twosided")
-    ] = None,
+    onesided: Annotated[bool | None, _option("Default: onesided (stft).", _FRAMES, "--onesided/--twosided")] = None,
     n_mels: Annotated[int | None, _option("Bands. Default: 80, from 32 kHz on 128.", _MEL)] = None,
     f_min: Annotated[float | None, _option("Hz. Default: 0.", _MEL)] = None,
     f_max: Annotated[float | None, _option("Hz. Default: half the sample rate.", _MEL)] = None,
@@ -113,28 +95,20 @@ def spectrogram(
     norm: Annotated[str | None, _option("none, slaney. Default: none.", _MEL)] = None,
     n_mfcc: Annotated[int | None, _option("Coefficients. Default: 20.", _MEL)] = None,
     dct_norm: Annotated[str | None, _option("ortho, none. Default: ortho.", _MEL)] = None,
-    log_mels: Annotated[
-        bool | None, _option("MFCC of ln(mel) instead of dB.", _MEL, "--log-mels/--db-mels")
-    ] = None,
-    power: Annotated[
-        str | None, _option("Exponent of the magnitude, or 'complex'. Default: 2.", _VALUES)
-    ] = None,
+    log_mels: Annotated[bool | None, _option("MFCC of ln(mel) instead of dB.", _MEL, "--log-mels/--db-mels")] = None,
+    power: Annotated[str | None, _option("Exponent of the magnitude, or 'complex'. Default: 2.", _VALUES)] = None,
     eps: Annotated[float | None, _option("Added under the root. Default: 0.", _VALUES)] = None,
     normalized: Annotated[str | None, _option("none, window, frame_length. Default: none.", _VALUES)] = None,
     log: Annotated[Log | None, _option("Compression of the values. Default: none.", _VALUES)] = None,
     db: Annotated[bool, _option("Short for --log db.", _VALUES, "--db")] = False,
-    floor: Annotated[
-        float | None, _option("Smallest value under the logarithm. Default: 1e-10.", _VALUES)
-    ] = None,
+    floor: Annotated[float | None, _option("Smallest value under the logarithm. Default: 1e-10.", _VALUES)] = None,
     floor_mode: Annotated[str | None, _option("clamp, add. Default: clamp.", _VALUES)] = None,
     log_scale: Annotated[float | None, _option("s in log1p(s x). Default: 1.", _VALUES)] = None,
     y_axis: Annotated[Axis | None, _option("Default: hz for stft, mel for mel.", _PICTURE)] = None,
     top_db: Annotated[float, _option("dB shown below the loudest. Default: 80.", _PICTURE)] = 80.0,
     cmap: Annotated[str | None, _option("matplotlib's colour map. Default: magma.", _PICTURE)] = None,
     title: Annotated[str | None, _option("Default: the file's name. '' for none.", _PICTURE)] = None,
-    size: Annotated[
-        tuple[float, float], _option("Width and panel height, inches. Default: 10 4.", _PICTURE)
-    ] = (10, 4),
+    size: Annotated[tuple[float, float], _option("Width and panel height, inches. Default: 10 4.", _PICTURE)] = (10, 4),
     dpi: Annotated[int, _option("Pixels per inch. Default: 120.", _PICTURE)] = 120,
     backend: Annotated[str | None, _option("cpu, reference, ... Default: the best.", _RUN)] = None,
     dtype: Annotated[str | None, _option("float32, float64. Default: float32.", _RUN)] = None,
@@ -202,9 +176,7 @@ def spectrogram(
 
 @app.command()
 def presets(
-    name: Annotated[
-        str | None, typer.Argument(help="Show everything about this one.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Show everything about this one.", show_default=False)] = None,
 ) -> None:
     """The front ends of published models that --preset knows."""
     from dataclasses import asdict
@@ -289,9 +261,7 @@ def bench(
             budget=budget,
             backend=backend,
         )
-        shown = track(
-            rows, "timing", len(names), console=errors, transient=True, disable=not errors.is_terminal
-        )
+        shown = track(rows, "timing", len(names), console=errors, transient=True, disable=not errors.is_terminal)
         results = list(shown)
     except (ValueError, NotImplementedError) as error:
         _fail(str(error), 2)
@@ -338,9 +308,7 @@ def _root(
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True, soft_wrap=True, emoji=False, highlight=False).print(
-        f"[red]error:[/] {escape(message)}"
-    )
+    Console(stderr=True, soft_wrap=True, emoji=False, highlight=False).print(f"[red]error:[/] {escape(message)}")
     raise typer.Exit(code)
 
 

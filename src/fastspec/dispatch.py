@@ -84,9 +84,7 @@ def _order(backend: str, device: str) -> tuple[str, ...]:
     if not backend:
         return order
     if backend not in FILES:
-        raise ValueError(
-            f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}"
-        )
+        raise ValueError(f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}")
     if backend not in order:
         allowed = ", ".join(map(repr, order))
         raise ValueError(f"backend {backend!r} does not run on {device} tensors; allowed there: {allowed}")

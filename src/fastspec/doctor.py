@@ -111,9 +111,7 @@ def _cuda() -> Finding:
     import torch
 
     if torch.version.cuda is None:
-        return Finding(
-            "CUDA", "missing", "this torch is built for the CPU alone", "a CUDA build of torch, for a GPU"
-        )
+        return Finding("CUDA", "missing", "this torch is built for the CPU alone", "a CUDA build of torch, for a GPU")
     if not torch.cuda.is_available():
         return Finding("CUDA", "missing", f"torch has CUDA {torch.version.cuda}, but no usable GPU or driver")
     names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

@@ -145,9 +145,7 @@ def stft(
     Returns:
         Complex [..., F, M].
     """
-    plan = FramePlan.make(
-        n_fft, _quarter(n_fft, hop_length), win_length, center, pad_mode, onesided, center_pad
-    )
+    plan = FramePlan.make(n_fft, _quarter(n_fft, hop_length), win_length, center, pad_mode, onesided, center_pad)
     return _transform(waveform, 0, window, None, plan, None, normalized, backend, dtype, out)
 
 
@@ -183,9 +181,7 @@ def istft(
         ValueError: among others, where the squared windows sum to less than 1e-11: no frame tells those
             samples.
     """
-    plan = FramePlan.make(
-        n_fft, _quarter(n_fft, hop_length), win_length, center, "constant", True, center_pad
-    )
+    plan = FramePlan.make(n_fft, _quarter(n_fft, hop_length), win_length, center, "constant", True, center_pad)
     return invert(spectrum, window, plan, length, normalization(normalized), onesided, backend or "")
 
 
@@ -357,8 +353,7 @@ def apply_filterbank(spectrogram: Tensor, filterbank: Tensor) -> Tensor:
     """
     if spectrogram.dim() < 2 or not spectrogram.is_floating_point():
         raise ValueError(
-            "spectrogram must be a real tensor [..., F, M], "
-            f"got {spectrogram.dtype} of shape {list(spectrogram.shape)}"
+            f"spectrogram must be a real tensor [..., F, M], got {spectrogram.dtype} of shape {list(spectrogram.shape)}"
         )
     bank = make_bank(filterbank, spectrogram.shape[-2], spectrogram.dtype, spectrogram.device)
     return torch.matmul(bank.t(), spectrogram)
@@ -457,9 +452,7 @@ def _fold_out(out: Tensor, leading: torch.Size, result: torch.dtype) -> Tensor:
     if result not in (torch.float32, torch.float64):
         raise ValueError(f"out takes float32 and float64 results alone, got dtype {result}")
     if not out.is_contiguous() or out.shape[:-2] != leading:
-        raise ValueError(
-            f"out must be contiguous with leading dimensions {list(leading)}, got {list(out.shape)}"
-        )
+        raise ValueError(f"out must be contiguous with leading dimensions {list(leading)}, got {list(out.shape)}")
     return out.view(-1, *out.shape[-2:])
 
 

@@ -117,15 +117,11 @@ class FramePlan:
         if hop_length is None:
             hop_length = win_length // 2
             if hop_length < 1:
-                raise ValueError(
-                    f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}"
-                )
+                raise ValueError(f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}")
         hop_length = _integer("hop_length", hop_length, 1)
         pad_mode = _one_of("pad_mode", pad_mode, PAD_MODES)
         if center_pad is not None and not center:
-            raise ValueError(
-                f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False"
-            )
+            raise ValueError(f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False")
         pad = n_fft // 2 if center_pad is None else _integer("center_pad", center_pad, 0)
         if not center or pad_mode == "none" or pad == 0:
             pad, pad_mode = 0, "none"
@@ -154,19 +150,19 @@ class FramePlan:
     def check_length(self, length: int) -> None:
         """Raise ValueError when a clip of `length` samples is too short for this plan."""
         if length < 1:
-            raise ValueError(f"x must hold at least one sample, got {length}")
+            raise ValueError(f"waveform must hold at least one sample, got {length}")
         if self.pad_mode == "reflect" and length <= self.pad:
             raise ValueError(
-                f"x must be longer than the reflect padding of {self.pad} samples, got {length} samples; "
+                f"waveform must be longer than the reflect padding of {self.pad} samples, got {length} samples; "
                 "another pad_mode or center=False takes shorter clips"
             )
         if self.pad_mode == "circular" and length < self.pad:
             raise ValueError(
-                f"x must be no shorter than the circular padding of {self.pad} samples, got {length} samples"
+                f"waveform must be no shorter than the circular padding of {self.pad} samples, got {length} samples"
             )
         if length + 2 * self.pad < self.n_fft:
             raise ValueError(
-                f"x must hold at least {self.n_fft - 2 * self.pad} samples for one frame "
+                f"waveform must hold at least {self.n_fft - 2 * self.pad} samples for one frame "
                 f"(n_fft = {self.n_fft}, padding {self.pad} on each side), got {length}"
             )
 

@@ -435,9 +435,7 @@ _ALL = (
 
 _BY_NAME = {entry.name: entry for entry in _ALL}
 
-_KALDI_FRAMES = (
-    "its Kaldi frames (offset removed and pre-emphasis applied frame by frame) are not a windowed STFT"
-)
+_KALDI_FRAMES = "its Kaldi frames (offset removed and pre-emphasis applied frame by frame) are not a windowed STFT"
 _NOT_EXACT = {
     "ast": _KALDI_FRAMES,
     "beats": _KALDI_FRAMES,

@@ -93,9 +93,7 @@ def torch_path(entry: Preset, dtype: torch.dtype = torch.float32) -> Callable[[T
     return forward
 
 
-def measure(
-    entry: Preset, *, batch: int, seconds: float, backward: bool, budget: float, backend: str | None
-) -> Row:
+def measure(entry: Preset, *, batch: int, seconds: float, backward: bool, budget: float, backend: str | None) -> Row:
     """Time one preset, taking turns between fastspec and torch until ``budget`` seconds are spent.
 
     Args:
@@ -142,8 +140,9 @@ def runner(path: Callable[[Tensor], Any], x: Tensor, backward: bool) -> Callable
 
 
 def turn_of(run: Callable[[], Any]) -> Callable[[], float]:
-    """A turn of ``run``: one call untimed, for caches, threads and malloc to be as in a loop of this call alone,
-    then one timed, or as many as fill two milliseconds. Returns the seconds of one call."""
+    """A turn of ``run``, which gives the seconds of one call: first one untimed, for caches, threads and malloc
+    to be as in a loop of this call alone; then one timed, or as many as fill two milliseconds.
+    """
     run()
     calls = max(1, round(0.002 / _seconds(run, 1)))
 
@@ -201,9 +200,7 @@ def table(
     entries = [preset(name) for name in names]
     with using_threads(threads):
         for entry in entries:
-            yield measure(
-                entry, batch=batch, seconds=seconds, backward=backward, budget=budget, backend=backend
-            )
+            yield measure(entry, batch=batch, seconds=seconds, backward=backward, budget=budget, backend=backend)
 
 
 @contextmanager

@@ -120,9 +120,7 @@ def _mel_bank(
 
 
 @functools.lru_cache(maxsize=64)
-def _linear_bank(
-    n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: float
-) -> NDArray[np.float64]:
+def _linear_bank(n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: float) -> NDArray[np.float64]:
     bank = _triangles(np.linspace(0.0, sample_rate / 2, n_freqs), np.linspace(f_min, f_max, n_filter + 2))
     bank.flags.writeable = False
     return bank
@@ -145,9 +143,7 @@ def _check_scale(mel_scale: str) -> str:
     return mel_scale
 
 
-def _check_bank(
-    n_freqs: int, f_min: float, f_max: float, n_bands: int, sample_rate: float, bands_name: str
-) -> None:
+def _check_bank(n_freqs: int, f_min: float, f_max: float, n_bands: int, sample_rate: float, bands_name: str) -> None:
     for name, value in (("n_freqs", n_freqs), (bands_name, n_bands)):
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
@@ -157,6 +153,4 @@ def _check_bank(
     if sample_rate <= 0:
         raise ValueError(f"sample_rate must be positive, got {sample_rate!r}")
     if not 0 <= f_min < f_max:
-        raise ValueError(
-            f"f_min, f_max: expected 0 <= f_min < f_max, got f_min = {f_min!r}, f_max = {f_max!r}"
-        )
+        raise ValueError(f"f_min, f_max: expected 0 <= f_min < f_max, got f_min = {f_min!r}, f_max = {f_max!r}")

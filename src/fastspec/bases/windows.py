@@ -28,9 +28,7 @@ _WITH_PARAMETER = {"kaiser": "beta", "gaussian": "std"}
 WINDOW_NAMES = tuple(sorted((*_COSINE_SUMS, *_ALIASES, *_PLAIN, *_WITH_PARAMETER)))
 
 
-def get_window(
-    window: str | tuple[str, float], win_length: int, periodic: bool = True
-) -> NDArray[np.float64]:
+def get_window(window: str | tuple[str, float], win_length: int, periodic: bool = True) -> NDArray[np.float64]:
     """Samples of a window function.
 
     Args:

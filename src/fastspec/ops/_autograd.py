@@ -58,10 +58,7 @@ def is_direct(*tensors: Tensor | None) -> bool:
     grad = torch.is_grad_enabled()
     for tensor in tensors:
         if tensor is not None and (
-            type(tensor) not in _PLAIN
-            or (grad and tensor.requires_grad)
-            or tensor.is_conj()
-            or tensor.is_neg()
+            type(tensor) not in _PLAIN or (grad and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg()
         ):
             return False
     return True
@@ -75,20 +72,14 @@ def in_compiled_transform(backend: str) -> bool:
     if not (torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()):
         return False
     if backend not in ("", "reference"):
-        raise NotImplementedError(
-            f"backend {backend!r} cannot run a torch.func transform inside torch.compile"
-        )
+        raise NotImplementedError(f"backend {backend!r} cannot run a torch.func transform inside torch.compile")
     return True
 
 
 def check_out(out: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
     """Raise ValueError unless `out` is None or fits; contiguous, as backends write to its memory."""
     if out is not None and (
-        out.shape != shape
-        or out.dtype != dtype
-        or out.device != device
-        or not out.is_contiguous()
-        or out.requires_grad
+        out.shape != shape or out.dtype != dtype or out.device != device or not out.is_contiguous() or out.requires_grad
     ):
         raise ValueError(
             f"out must be a contiguous {dtype} tensor of shape {list(shape)} on {device} that requires no "

@@ -159,9 +159,7 @@ class LFCC(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        return (
-            f"sample_rate={self.sample_rate}, n_lfcc={self.n_lfcc}, norm={self.norm!r}, log_lf={self.log_lf}"
-        )
+        return f"sample_rate={self.sample_rate}, n_lfcc={self.n_lfcc}, norm={self.norm!r}, log_lf={self.log_lf}"
 
 
 def _check_dct_type(dct_type: int) -> None:
@@ -172,6 +170,4 @@ def _check_dct_type(dct_type: int) -> None:
 def _check_no_ending(name: str, arguments: dict[str, Any] | None) -> None:
     taken = sorted({"log", "floor", "floor_mode", "log_scale"} & set(arguments or ()))
     if taken:
-        raise ValueError(
-            f"{name} must not hold {', '.join(taken)}: cepstral coefficients set their own logarithm"
-        )
+        raise ValueError(f"{name} must not hold {', '.join(taken)}: cepstral coefficients set their own logarithm")

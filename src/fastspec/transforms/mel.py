@@ -61,9 +61,7 @@ class MelScale(nn.Module):
         return F.apply_filterbank(specgram, self.fb)
 
     def extra_repr(self) -> str:
-        shown = (
-            f"n_mels={self.n_mels}, sample_rate={self.sample_rate}, f_min={self.f_min}, f_max={self.f_max}"
-        )
+        shown = f"n_mels={self.n_mels}, sample_rate={self.sample_rate}, f_min={self.f_min}, f_max={self.f_max}"
         return f"{shown}, norm={self.norm!r}, mel_scale={self.mel_scale!r}"
 
 
@@ -123,9 +121,7 @@ class MelSpectrogram(nn.Module):
         if onesided is not None:
             warnings.warn("onesided has no effect on a mel spectrogram", stacklevel=2)
         if power is None:
-            raise ValueError(
-                "power must be a positive number, got None: mel bands of a complex spectrum are undefined"
-            )
+            raise ValueError("power must be a positive number, got None: mel bands of a complex spectrum are undefined")
         names = trainable_names(trainable, ("window", "filterbank"))
         self.spectrogram = Spectrogram(
             n_fft,

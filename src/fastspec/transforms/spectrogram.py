@@ -68,9 +68,7 @@ class Spectrogram(nn.Module):
     ) -> None:
         super().__init__()
         if return_complex is not None:
-            warnings.warn(
-                "return_complex has no effect: power=None returns the complex spectrum", stacklevel=2
-            )
+            warnings.warn("return_complex has no effect: power=None returns the complex spectrum", stacklevel=2)
         self.n_fft = n_fft
         self.win_length = n_fft if win_length is None else win_length
         self.hop_length = self.win_length // 2 if hop_length is None else hop_length

@@ -51,6 +51,4 @@ def _fake(x, y, *args):
     return x.new_empty((FramePlan(*args[: shared.PLAN_ARGS]).win_length,), dtype=shared.real_dtype(x.dtype))
 
 
-shared.register(
-    "basis_grad", f"(Tensor x, Tensor y, {shared.PLAN_SCHEMA}, str backend) -> Tensor", _kernel, _fake
-)
+shared.register("basis_grad", f"(Tensor x, Tensor y, {shared.PLAN_SCHEMA}, str backend) -> Tensor", _kernel, _fake)

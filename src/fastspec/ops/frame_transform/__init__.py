@@ -12,9 +12,7 @@ from . import reference
 __all__ = ["frame_transform"]
 
 
-def frame_transform(
-    x: Tensor, window: Tensor, plan: FramePlan, backend: str = "", out: Tensor | None = None
-) -> Tensor:
+def frame_transform(x: Tensor, window: Tensor, plan: FramePlan, backend: str = "", out: Tensor | None = None) -> Tensor:
     """y[b, f, m] = sum over n of w[n] exp(-2 pi i f n / n_fft) x_padded[b, m * hop + n].
 
     Args:

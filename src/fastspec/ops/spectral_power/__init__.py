@@ -64,9 +64,7 @@ def spectral_power(
         shape = (x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1]))
         shared.check_out(out, shape, window.dtype, x.device)
     if shared.is_direct(x, window, bank):
-        return choose("spectral_power", backend, plan, x, window, bank).forward(
-            x, window, bank, plan, ending, out=out
-        )
+        return choose("spectral_power", backend, plan, x, window, bank).forward(x, window, bank, plan, ending, out=out)
     if shared.in_compiled_transform(backend):
         u = reference.forward(x, window, bank, plan, ending)
     else:
@@ -195,9 +193,7 @@ def _kernel(x, window, bank, *args):
 
 def _fake(x, window, bank, *args):
     plan = FramePlan(*args[: shared.PLAN_ARGS])
-    return window.new_empty(
-        (x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1]))
-    )
+    return window.new_empty((x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1])))
 
 
 def _backward_kernel(grad, x, window, bank, *args):

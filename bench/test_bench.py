@@ -1,0 +1,56 @@
+"""fastspec alone under pytest-benchmark, and that ``bench.run`` works. No time is asserted.
+
+pytest bench --benchmark-only --benchmark-autosave     before a change
+pytest bench --benchmark-only --benchmark-compare      after it
+pytest bench --benchmark-disable                       everything once, in seconds
+"""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.contenders import ours
+from bench.measure import samples
+from bench.workloads import WORKLOADS, Workload
+
+
+@pytest.mark.parametrize("pass_", ["forward", "both"])
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_speed(workload: Workload, pass_: str, benchmark) -> None:
+    if pass_ not in workload.passes:
+        pytest.skip("too short a clip for a gradient to be of interest")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        x = samples(workload.entry, workload.batch, workload.seconds)
+        benchmark(ours(workload.entry).run(x, pass_ == "both"))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_run_writes_its_files(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "bench.run",
+        "--quick",
+        "--seconds",
+        "0.3",
+        "--peers",
+        "librosa,auvux-dsp",
+    ]
+    done = subprocess.run(
+        [*command, "--out", tmp_path], cwd=Path(__file__).parents[1], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".md", ".png"]
+    with next(tmp_path.glob("*.csv")).open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"fastspec", "torch"} <= {row["contender"] for row in rows if row["median_ms"]}
+    assert all(row["median_ms"] or row["note"].startswith("missing") for row in rows)

@@ -1,0 +1,99 @@
+"""kernels/cpu/module.cc. Arrays are addresses; `work` is batch, samples, frames, dtype, threads."""
+
+class Frames:
+    def __init__(self, n_fft: int, hop: int, win_length: int, pad: int, pad_mode: int, onesided: bool, /) -> None: ...
+
+class Ending:
+    def __init__(
+        self,
+        power: float,
+        eps: float,
+        log: int,
+        multiplier: float,
+        floor: float,
+        floor_add: bool,
+        scale: float,
+        /,
+    ) -> None: ...
+
+class Bank:
+    def __init__(self, bands: int, start: int, count: int, offset: int, weights: int, /) -> None: ...
+
+def frame_transform(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    x: int,
+    x_stride: int,
+    x_dtype: int,
+    window: int,
+    y: int,
+    /,
+) -> None: ...
+def overlap_add(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    y: int,
+    window: int,
+    x: int,
+    /,
+) -> None: ...
+def basis_grad(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    x: int,
+    x_stride: int,
+    x_dtype: int,
+    y: int,
+    grad_window: int,
+    /,
+) -> None: ...
+def spectral_power(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    x: int,
+    x_stride: int,
+    x_dtype: int,
+    window: int,
+    bank: Bank,
+    ending: Ending,
+    out: int,
+    /,
+) -> None: ...
+def spectral_power_backward(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    grad: int,
+    x: int,
+    x_stride: int,
+    x_dtype: int,
+    window: int,
+    bank: Bank,
+    ending: Ending,
+    grad_x: int,
+    grad_window: int,
+    /,
+) -> None: ...
+def advise(array: int, size: int, /) -> None: ...
+def simd_level() -> str: ...
+def set_simd_level(name: str, /) -> None: ...
+def abi_version() -> int: ...
