@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include <cstring>
 #include <string>
 
 #include "fastspec.h"
@@ -105,6 +106,9 @@ NB_MODULE(_native, m) {
           });
         });
 
+  m.def("same_bytes", [](uintptr_t a, uintptr_t b, size_t size) {
+    return std::memcmp(pointer<void>(a), pointer<void>(b), size) == 0;
+  });
   m.def("advise", [](uintptr_t array, int64_t bytes) { fastspec_advise(pointer<void>(array), bytes); });
   m.def("simd_level", [] { return std::string(fastspec_simd_level()); });
   m.def("set_simd_level", [](const std::string& name) { check(fastspec_set_simd_level(name.c_str())); });

@@ -110,7 +110,16 @@ def bank_of(bank: Tensor | None, plan: FramePlan) -> tuple[_native.Bank, object]
         return NO_BANK, None
     key = (id(bank), plan.n_fft, plan.onesided)
     known = _sparse.get(key)
-    if known is None or known[0]() is not bank or not torch.equal(known[1], bank):
+    if known is None or known[0]() is not bank or not _same(known[1], bank):
         made = _SparseBank(bank.detach(), plan)
-        known = _sparse[key] = weakref.ref(bank, lambda _: _sparse.pop(key, None)), bank.detach().clone(), made
+        copy = bank.detach().clone(memory_format=torch.contiguous_format)
+        known = _sparse[key] = weakref.ref(bank, lambda _: _sparse.pop(key, None)), copy, made
     return known[2].native, known[2]
+
+
+def _same(copy: Tensor, bank: Tensor) -> bool:
+    if bank.dtype != copy.dtype or bank.shape != copy.shape:
+        return False
+    if not bank.is_contiguous():
+        return torch.equal(copy, bank)
+    return _native.same_bytes(copy.data_ptr(), bank.data_ptr(), bank.numel() * bank.element_size())
