@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test bench check format clean
+.PHONY: demo test test-emulated bench check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
@@ -13,6 +13,9 @@ demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than 
 
 test: $(VENV)/test ## every test
 	$(BIN)/python -m pytest -q
+
+test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
+	bash tests/emulated.sh
 
 bench: $(VENV)/bench ## the comparison of docs/benchmarks.md, some minutes; writes bench/results
 	$(BIN)/python -m bench.run

@@ -252,6 +252,18 @@ def test_kernels_are_in_the_package():
         assert (kernels / folder / file).is_file(), name
 
 
+def test_c_interface(tmp_path):
+    """A C program against the installed library, no Python in it."""
+    root, library = Path(__file__).parents[1], Path(_native.__file__).parent
+    program = tmp_path / "check"
+    flags = [f"-I{root}/kernels/cpu", f"-L{library}", "-lfastspec", "-lm", f"-Wl,-rpath,{library}"]
+    subprocess.run(["cc", root / "tests" / "check.c", "-o", program, *flags], check=True)
+    for level in levels():
+        run = subprocess.run([program], env=os.environ | {"FASTSPEC_SIMD": level}, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout
+        assert run.stdout.startswith(f"{level}: 20 cases, all agree")
+
+
 def test_no_shared_inline_functions():
     """An inline function outside a build's namespace could be linked from the AVX-512 objects into every CPU's path."""
     root = Path(__file__).parents[1] / "build"
