@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib.resources import files
@@ -16,7 +18,7 @@ from cases import CASES, ENDING_CASES, ENDINGS, Case, make_bank, signals
 from conftest import NO_NATIVE
 
 from fastspec.ops import frame_transform, spectral_power
-from fastspec.plan import Ending
+from fastspec.plan import Ending, FramePlan
 
 if NO_NATIVE:
     pytest.skip("FASTSPEC_NO_NATIVE=1", allow_module_level=True)
@@ -24,7 +26,9 @@ if NO_NATIVE:
 from test_ops import check_linear_ops, check_power
 
 from fastspec import _native
+from fastspec.ops import _cpu as native
 from fastspec.ops.spectral_power import _cpu as native_power
+from fastspec.ops.spectral_power import reference as reference_power
 
 LOG_MEL = Ending.make(2.0, log="ln", floor=1e-5)
 LEVELS = {"avx512": "avx512vl", "avx2": "avx2", "neon": "asimd", "baseline": ""}
@@ -151,6 +155,75 @@ def test_forked_child(threads):
     assert queue.get() == expected
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fork_while_others_build_and_call():
+    """Whatever the other threads of the parent hold at that moment, the child must be able to go on."""
+    stop = threading.Event()
+
+    def call(lengths):
+        for n_fft in lengths:
+            if stop.is_set():
+                return
+            x = torch.zeros(1, n_fft)
+            frame_transform(x, torch.zeros(n_fft), FramePlan.make(n_fft, n_fft, center=False), "cpu")
+
+    x, window = signals(LONG)
+    callers = [threading.Thread(target=call, args=(range(start, 9000, 3),)) for start in (5000, 5001, 5002)]
+    for caller in callers:
+        caller.start()
+    hung = 0
+    for _ in range(40):
+        pid = os.fork()
+        if pid == 0:
+            frame_transform(x, window, LONG.plan, "cpu")
+            os._exit(0)
+        deadline = time.monotonic() + 20
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and not hung:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                hung += 1
+            time.sleep(0.002)
+    stop.set()
+    for caller in callers:
+        caller.join()
+    assert not hung
+
+
+OUT_OF_MEMORY = """
+import resource, torch
+from fastspec.ops import frame_transform
+from fastspec.plan import FramePlan
+n_fft = 65536
+plan = FramePlan.make(n_fft, n_fft, center=False)
+x, window = torch.ones(1, n_fft), torch.ones(n_fft)
+frame_transform(x[:, :512], torch.ones(512), FramePlan.make(512, 512, center=False), "cpu")
+used = int(open("/proc/self/statm").read().split()[0]) * 4096
+unlimited = resource.getrlimit(resource.RLIMIT_AS)
+failures = 0
+for spare in range(0, 40 << 20, 1 << 18):
+    resource.setrlimit(resource.RLIMIT_AS, (used + spare, unlimited[1]))
+    try:
+        y = frame_transform(x, window, plan, "cpu")
+    except (MemoryError, RuntimeError):
+        failures += 1
+        continue
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, unlimited)
+    break
+y = frame_transform(x, window, plan, "cpu")
+assert abs(y[0, 0, 0].real.item() - n_fft) < 1
+print(failures)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
+def test_out_of_memory_is_an_error_and_nothing_more():
+    run = subprocess.run([sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 5, "memory never ran out"
+
+
 def test_bad_numbers_never_reach_the_kernels():
     """The C interface checks again: a wrong caller gets a ValueError, not a crash."""
     x, window, y = torch.zeros(1, 100), torch.zeros(16), torch.zeros(1, 9, 50, dtype=torch.complex64)
@@ -170,6 +243,50 @@ def test_bad_numbers_never_reach_the_kernels():
             _native.frame_transform(plan, 1, 100, frames, 0, 1, *address)
     with pytest.raises(ValueError, match="argument"):
         _native.frame_transform(good, 1, 100, 26, 0, 1, 0, 100, 0, window.data_ptr(), y.data_ptr())
+
+
+def test_no_frames():
+    """Nothing to transform is fine through the C interface: gradients are zeros."""
+    x, window = torch.ones(2, 100), torch.full((16,), torch.nan)
+    plan, ending, bank = _native.Frames(16, 4, 16, 8, 2, True), native.ending_of(LOG_MEL), native.NO_BANK
+    work, address = (2, 100, 0, 0, 1), (x.data_ptr(), 100, 0)
+    _native.frame_transform(plan, *work, *address, window.data_ptr(), x.data_ptr())
+    _native.spectral_power(plan, *work, *address, window.data_ptr(), bank, ending, x.data_ptr())
+    _native.basis_grad(plan, *work, *address, x.data_ptr(), window.data_ptr())
+    assert (x == 1).all()
+    assert (window == 0).all()
+    window.fill_(torch.nan)
+    _native.spectral_power_backward(
+        plan, *work, x.data_ptr(), *address, window.data_ptr(), bank, ending, x.data_ptr(), window.data_ptr()
+    )
+    assert (x == 0).all()
+    assert (window == 0).all()
+
+
+def test_hop_far_beyond_the_clip():
+    """Work follows the samples, not the hop."""
+    case = Case(2000, 2, 64, 2**31 - 1)
+    check_linear_ops(case, "cpu")
+
+
+def test_unknown_level_in_the_environment_is_named():
+    code = "import torch, fastspec.functional as F; F.stft(torch.ones(800), 400)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"FASTSPEC_SIMD": "avx3"}, capture_output=True, text=True
+    )
+    assert run.returncode == 0
+    assert "FASTSPEC_SIMD='avx3'" in run.stderr
+
+
+@pytest.mark.parametrize("simd", levels(), indirect=True)
+def test_largest_and_smallest_magnitudes(simd):
+    """A single sample has its own size as magnitude in every bin, up to where |y|^2 leaves float32."""
+    case = Case(16, 1, 16, 16, pad="none")
+    for size in (1e-18, 1e-10, 1.0, 1e10, 1.75e19, 1.84e19):
+        x = torch.zeros(1, 16)
+        x[0, 3] = size
+        out = spectral_power(x, torch.ones(16), None, case.plan, Ending.make(1.0), "cpu")
+        assert (out / size - 1).abs().max() < 1e-5, size
 
 
 PEAK = """
@@ -227,6 +344,19 @@ def test_rows_may_lie_apart():
 def test_largest_frames(n_fft):
     case = Case(n_fft + 1000, 1, n_fft, 500, pad="none")
     check_linear_ops(case, "cpu")
+
+
+def test_slope_of_a_logarithm_of_negative_numbers():
+    """A trained bank may leave u + floor below 0: the value is NaN everywhere, the slope that of the reference."""
+    case = Case(600, 1, 64, 16)
+    x, window = signals(case)
+    bank = -make_bank(case.plan.n_bins, 5, case.dtype)
+    grad = torch.ones(1, 5, case.plan.n_frames(case.T))
+    for ending in (Ending.make(2.0, log="ln", floor=1e-3, floor_mode="add"), Ending.make(2.0, log="db")):
+        native = native_power.backward(grad, x, window, bank, case.plan, ending, True, True)
+        plain = reference_power.backward(grad, x, window, bank, case.plan, ending, True, True)
+        for ours, theirs in zip(native, plain, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * theirs.abs().max().item())
 
 
 def test_infinity_and_nan_stay_in_their_frames():

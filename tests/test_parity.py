@@ -175,3 +175,22 @@ def test_librosa_mfcc():
     mel = {"n_fft": 2048, "hop_length": 512, "norm": "slaney", "mel_scale": "slaney", "pad_mode": "constant"}
     ours = F.mfcc(x, 22050, 20, n_mels=128, **mel)
     np.testing.assert_allclose(ours.numpy(), theirs, atol=5e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_fft", [5, 16, 30, 64, 100, 128, 400, 441, 512, 960, 1009, 1024, 2048, 2205, 4096, 16384])
+def test_rounding_is_no_worse_than_torchs(n_fft):
+    """RMS error against float64 beside torch.stft's own (MKL or pocketfft).
+
+    Median 0.95 of torch's; up to 1.13 at lengths of 8 to 64, where the step from the complex to the real
+    transform is one rounding in five. Short cases vary, hence 1.25.
+    """
+    window = torch.hann_window(n_fft)
+    x = torch.randn(4, 40 * n_fft, generator=torch.Generator().manual_seed(0))
+
+    def transform(x, window):
+        return torch.stft(x, n_fft, n_fft // 4 or 1, window=window, return_complex=True)
+
+    truth = transform(x.double(), window.double())
+    ours = F.stft(x, n_fft, n_fft // 4 or 1, window=window)
+    error, theirs = ((y - truth).abs().square().mean().sqrt() for y in (ours, transform(x, window)))
+    assert error <= 1.25 * theirs

@@ -56,7 +56,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
 
     std::fill_n(A, l.size(), real(0));
     std::fill_n(sum, sums, V{});
-    static const fastspec::Samples none{};
+    static constexpr fastspec::Samples none{};
     Reader r(l, x ? *x : none, clip, line + l.line());
 
     for (int64_t g = start; g < end; ++g) {
@@ -121,12 +121,7 @@ inline void load_spectrum(const fastspec_frames& f, const real* y, const Group& 
     const real* p = y + 2 * (row * f.frames + group.first);
     V re{}, im{};
     if (group.lanes == kLanes) {
-      const V a = load(p), b = load(p + kLanes);
-      unroll<0, kLanes>([&](auto ii) FS_LAMBDA {
-        constexpr int i = ii.value;
-        re[i] = 2 * i < kLanes ? a[2 * i % kLanes] : b[2 * i % kLanes];
-        im[i] = 2 * i < kLanes ? a[(2 * i + 1) % kLanes] : b[(2 * i + 1) % kLanes];
-      });
+      unzip(p, re, im);
     } else {
       for (int64_t i = 0; i < group.lanes; ++i) {
         re[i] = p[2 * i];

@@ -67,18 +67,18 @@ const Level* find_level(const char* name) {
 }
 
 const Level* first_level() {
+#if defined(FASTSPEC_X86)
+  __builtin_cpu_init();
+#endif
   const char* wanted = std::getenv("FASTSPEC_SIMD");
   const Level* level = wanted && *wanted ? find_level(wanted) : nullptr;
   return level ? level : find_level(nullptr);
 }
 
-std::atomic<const Level*>& current_level() {
-  static std::atomic<const Level*> level{first_level()};
-  return level;
-}
+std::atomic<const Level*> current_level{first_level()};  // at load, so that no fork meets it half made
 
 bool good(const fastspec_frames* f) {
-  constexpr int64_t large = int64_t(1) << 48;
+  constexpr int64_t large = int64_t(1) << 40;
   if (!f || f->batch < 0 || f->samples < 1 || f->samples > large || f->frames < 0) return false;
   if (f->n_fft < 2 || f->n_fft > FASTSPEC_MAX_N_FFT || f->hop < 1 || f->hop > large) return false;
   if (f->win_length < 1 || f->win_length > f->n_fft || f->pad < 0 || f->pad > large) return false;
@@ -113,7 +113,7 @@ bool good_ending(const fastspec_ending* e) {
 
 template <class Run> int guarded(const fastspec_frames* f, Run&& run) {
   try {
-    const Level* level = current_level().load(std::memory_order_relaxed);
+    const Level* level = current_level.load(std::memory_order_relaxed);
     run(f->dtype == FASTSPEC_F32 ? level->f32() : level->f64());
     return FASTSPEC_OK;
   } catch (const std::bad_alloc&) { return FASTSPEC_NO_MEMORY; } catch (...) {
@@ -121,7 +121,12 @@ template <class Run> int guarded(const fastspec_frames* f, Run&& run) {
   }
 }
 
-size_t size_of(const fastspec_frames* f) { return f->dtype == FASTSPEC_F32 ? 4 : 8; }
+int clear(const fastspec_frames* f, void* grad_x, void* grad_window) {
+  const size_t size = f->dtype == FASTSPEC_F32 ? 4 : 8;
+  if (grad_x) std::memset(grad_x, 0, size_t(f->batch * f->samples) * size);
+  if (grad_window) std::memset(grad_window, 0, size_t(f->win_length) * size);
+  return FASTSPEC_OK;
+}
 
 }  // namespace
 
@@ -130,22 +135,21 @@ extern "C" {
 int fastspec_frame_transform(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* window,
                              void* y) {
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !window || !y) return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return FASTSPEC_OK;
   return guarded(f,
                  [&](const Kernels& k) { k.frame_transform(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, y); });
 }
 
 int fastspec_overlap_add(const fastspec_frames* f, const void* y, const void* window, void* x) {
   if (!good(f) || !y || !window || !x) return FASTSPEC_BAD_ARGUMENT;
-  if (f->frames == 0) {
-    std::memset(x, 0, size_t(f->batch * f->samples) * size_of(f));
-    return FASTSPEC_OK;
-  }
+  if (f->frames == 0) return clear(f, x, nullptr);
   return guarded(f, [&](const Kernels& k) { k.overlap_add(*f, y, window, x); });
 }
 
 int fastspec_basis_grad(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* y,
                         void* grad_window) {
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !y || !grad_window) return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return clear(f, nullptr, grad_window);
   return guarded(f,
                  [&](const Kernels& k) { k.basis_grad(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, y, grad_window); });
 }
@@ -155,6 +159,7 @@ int fastspec_spectral_power(const fastspec_frames* f, const void* x, int64_t x_s
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !window || !out || !good_bank(f, bank) ||
       !good_ending(ending))
     return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return FASTSPEC_OK;
   const fastspec_bank none{};
   return guarded(f, [&](const Kernels& k) {
     k.spectral_power(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending, out);
@@ -167,6 +172,7 @@ int fastspec_spectral_power_backward(const fastspec_frames* f, const void* grad,
   if (!good(f) || !grad || !good_samples(f, x, x_stride, x_dtype) || !window || !good_bank(f, bank) ||
       !good_ending(ending) || (!grad_x && !grad_window))
     return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return clear(f, grad_x, grad_window);
   const fastspec_bank none{};
   return guarded(f, [&](const Kernels& k) {
     k.spectral_power_backward(*f, grad, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending,
@@ -186,12 +192,12 @@ void fastspec_advise(void* array, int64_t bytes) {
 #endif
 }
 
-const char* fastspec_simd_level(void) { return current_level().load()->name; }
+const char* fastspec_simd_level(void) { return current_level.load()->name; }
 
 int fastspec_set_simd_level(const char* name) {
   const Level* level = name ? find_level(name) : nullptr;
   if (!level) return FASTSPEC_BAD_ARGUMENT;
-  current_level().store(level);
+  current_level.store(level);
   return FASTSPEC_OK;
 }
 

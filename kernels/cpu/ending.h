@@ -53,7 +53,7 @@ class Ending {
   FS_INLINE V compress_slope(V u) const {
     if (log_ == FASTSPEC_LOG) {
       const V z = add_ ? u + floor_ : u;
-      const real least = add_ ? real(0) : floor_;
+      const real least = add_ ? -real(INFINITY) : floor_;
       return (z < least) | (z == real(0)) ? V{} : multiplier_ / z;
     }
     if (log_ == FASTSPEC_LOG1P) return scale_ / (real(1) + scale_ * u);

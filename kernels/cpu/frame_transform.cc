@@ -8,11 +8,8 @@ namespace {
 // (re, im) vectors of each group -> pairs, `sign` on im.
 void interleave(const real* row, const Tile& tile, real sign, real* pairs) {
   for (int64_t m = 0, g = 0; m < tile.frames; m += kLanes, ++g) {
-    const real* at = row + g * tile.width;
-    for (int64_t i = 0; i < kLanes; ++i) {
-      pairs[2 * (m + i)] = at[i];
-      pairs[2 * (m + i) + 1] = sign * at[kLanes + i];
-    }
+    const V* at = reinterpret_cast<const V*>(row + g * tile.width);
+    zip(at[0], at[1] * sign, pairs + 2 * m);
   }
 }
 

@@ -72,7 +72,10 @@ struct Pool {
         }
       }
       helpers = std::min(helpers, workers);
-      for (int i = 0; i < helpers; ++i) waiting.push_back(&w);
+      try {
+        for (int i = 0; i < helpers; ++i) waiting.push_back(&w);
+      } catch (const std::bad_alloc&) {  // those that are in the queue will do
+      }
     }
     if (helpers == 1)
       wake.notify_one();
@@ -85,18 +88,11 @@ struct Pool {
   }
 };
 
-std::atomic<Pool*> pool{nullptr};  // never destroyed: its threads sleep until the process ends
-
-Pool& the_pool() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    pool.store(new Pool);
+// Never destroyed: its threads sleep until the process ends. The parent's threads do not exist in a child.
+std::atomic<Pool*> pool{new Pool};
 #if defined(__unix__) || defined(__APPLE__)
-    pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); });  // the parent's threads do not exist in the child
+[[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); });
 #endif
-  });
-  return *pool.load();
-}
 
 struct Arena {
   void* memory = nullptr;
@@ -113,7 +109,7 @@ void parallel_for(long long tasks, int threads, Job job, void* context) {
   if (helpers <= 0)
     w.run();
   else
-    the_pool().run(w, helpers);
+    pool.load()->run(w, helpers);
   if (w.failure) std::rethrow_exception(w.failure);
 }
 

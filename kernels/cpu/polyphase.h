@@ -173,17 +173,19 @@ inline void drain_unit(const Layout& l, const real* A, int64_t m, real* x, real*
     }
   }
   if (inside) return;
-  for (int64_t i = 0; i < kLanes; ++i)
-    for (int64_t h = 0; h < l.hop; ++h) {
-      const int64_t s = first + l.hop * i + h;
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const int64_t s0 = first + l.hop * i, stop = std::min(l.hop, l.samples + l.pad - s0);  // a hop may leave the clip
+    for (int64_t h = 0; h < stop; ++h) {
+      const int64_t s = s0 + h;
       const real v = h < l.rows ? line[l.rows * i + h] : real(0);
-      if (s >= 0 && s < l.samples)
-        x[s] = v;
-      else if (s < 0)
+      if (s < 0)
         edge[s + l.pad] = v;
-      else if (s < l.samples + l.pad)
+      else if (s < l.samples)
+        x[s] = v;
+      else
         edge[s - l.samples + l.pad] = v;
     }
+  }
 }
 
 // The adjoint of padding: what gathered in the padding goes back to the samples that stood there.

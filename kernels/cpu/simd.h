@@ -50,13 +50,13 @@ FS_INLINE V square_root(V p) {
   if constexpr (kSingle) {
     const V y = (V)_mm512_rsqrt14_ps((__m512)(V)(p < kTiny ? splat(kTiny) : p));
     const V m = p * y, e = real(1) - m * y;
-    return p > real(3e38) ? p : m + (m * real(0.5)) * e;
+    return p == real(INFINITY) ? p : m + (m * real(0.5)) * e;
   }
 #elif defined(__AVX2__) && FASTSPEC_VECTOR_BYTES == 32
   if constexpr (kSingle) {
     const V y = (V)_mm256_rsqrt_ps((__m256)(V)(p < kTiny ? splat(kTiny) : p));
     const V m = p * y, e = real(1) - m * y;
-    return p > real(3e38) ? p : m + m * e * (real(0.5) + real(0.375) * e);
+    return p == real(INFINITY) ? p : m + m * e * (real(0.5) + real(0.375) * e);
   }
 #endif
   return each_lane(p, [](real s) FS_LAMBDA { return std::sqrt(s); });
@@ -100,6 +100,21 @@ template <int Block = kLanes / 2> FS_INLINE void transpose(V* v) {
     });
     transpose<Block / 2>(v);
   }
+}
+
+// (re, im) to pairs re0 im0 re1 im1 ... in two vectors, and back.
+template <int... I> FS_INLINE void zip_lanes(V re, V im, real* to, std::integer_sequence<int, I...>) {
+  store(to, __builtin_shufflevector(re, im, ((I & 1) * kLanes + I / 2)...));
+  store(to + kLanes, __builtin_shufflevector(re, im, ((I & 1) * kLanes + (kLanes + I) / 2)...));
+}
+FS_INLINE void zip(V re, V im, real* to) { zip_lanes(re, im, to, std::make_integer_sequence<int, kLanes>{}); }
+template <int... I> FS_INLINE void unzip_lanes(const real* from, V& re, V& im, std::integer_sequence<int, I...>) {
+  const V a = load(from), b = load(from + kLanes);
+  re = __builtin_shufflevector(a, b, (2 * I)...);
+  im = __builtin_shufflevector(a, b, (2 * I + 1)...);
+}
+FS_INLINE void unzip(const real* from, V& re, V& im) {
+  unzip_lanes(from, re, im, std::make_integer_sequence<int, kLanes>{});
 }
 
 // Store past the caches; p is aligned to the vector.

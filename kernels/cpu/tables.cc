@@ -1,12 +1,20 @@
 #include "tables.h"
 
 #include <algorithm>
+#include <atomic>
 #include <complex>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include "fastspec.h"
 
 #define FASTSPEC_NAMESPACE fastspec
 #include "../common/butterflies.h"
@@ -57,8 +65,7 @@ double pass_cost(int radix) {
   }
 }
 
-double factorise(int points, int depth, std::vector<int>& chosen,
-                 std::map<int, std::pair<double, std::vector<int>>>& seen) {
+double factorise(int points, std::vector<int>& chosen, std::map<int, std::pair<double, std::vector<int>>>& seen) {
   if (points == 1) {
     chosen.clear();
     return 0;
@@ -71,7 +78,7 @@ double factorise(int points, int depth, std::vector<int>& chosen,
   for (int radix : kRadices) {
     if (radix == 1 || points % radix) continue;
     std::vector<int> rest;
-    const double cost = factorise(points / radix, depth + 1, rest, seen);
+    const double cost = factorise(points / radix, rest, seen);
     if (cost >= 0 && (best < 0 || cost + pass_cost(radix) < best)) {
       best = cost + pass_cost(radix);
       chosen = rest;
@@ -82,16 +89,19 @@ double factorise(int points, int depth, std::vector<int>& chosen,
   return best;  // -1: a prime factor is too large
 }
 
-template <class T> T* keep(size_t count) { return new T[count > 0 ? count : 1]; }  // for the life of the process
+// Tables with the memory that they point to. Published when complete, then kept for the life of the process.
+template <class T> struct OwnedFft : FftTables<T> {
+  std::vector<std::vector<T>> numbers;
+  std::vector<int> positions, rows_at;
 
-template <class T> T* roots(int count, int order) {
-  T* table = keep<T>(2 * size_t(count));
-  for (int i = 0; i < count; ++i) {
-    table[2 * i] = T(cos_turn(i, order));
-    table[2 * i + 1] = T(sin_turn(i, order));
+  T* hold(std::vector<T> table) {
+    numbers.push_back(std::move(table));
+    return numbers.back().data();
   }
-  return table;
-}
+};
+template <class T> struct OwnedRealFft : RealFftTables<T> {
+  std::vector<T> posts;
+};
 
 // Plain recursive transform in double, for the chirp's spectrum alone.
 void transform(std::vector<std::complex<double>>& v) {
@@ -113,27 +123,32 @@ void transform(std::vector<std::complex<double>>& v) {
   }
 }
 
-std::mutex mutex;
+std::mutex mutex;  // of building; looking up takes no lock
+
+// A fork waits for a build to end, so that the child finds the mutex free.
+#if defined(__unix__) || defined(__APPLE__)
+[[maybe_unused]] const int at_fork =
+    pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
+#endif
 
 template <class T> const FftTables<T>* fft_tables(int points) {  // called with the mutex held
-  static auto& known = *new std::map<int, const FftTables<T>*>;
-  if (auto it = known.find(points); it != known.end()) return it->second;
-  auto* t = new FftTables<T>{};
-  known[points] = t;
+  static auto& known = *new std::map<int, std::unique_ptr<const OwnedFft<T>>>;
+  if (auto it = known.find(points); it != known.end()) return it->second.get();
+  auto t = std::make_unique<OwnedFft<T>>();
   t->points = points;
 
   std::vector<int> radices;
   std::map<int, std::pair<double, std::vector<int>>> seen;
-  if (factorise(points, 0, radices, seen) < 0) {
+  if (factorise(points, radices, seen) < 0) {
     int length = 2 * points - 1;
-    for (std::vector<int> unused;; ++length) {  // the next length of factors 2, 3 and 5 that is a multiple of 16
+    for (;; ++length) {  // the next length of factors 2, 3 and 5 that is a multiple of 16
       int rest = length;
       for (int p : {2, 3, 5})
         while (rest % p == 0) rest /= p;
       if (rest == 1 && (length % 16 == 0 || length < 256)) break;
     }
     t->convolution = fft_tables<T>(length);
-    T* chirp = keep<T>(2 * size_t(points));
+    std::vector<T> chirp(2 * size_t(points));
     std::vector<std::complex<double>> kernel(length);
     for (long long n = 0; n < points; ++n) {
       const long long turn = n * n % (2LL * points);
@@ -143,14 +158,14 @@ template <class T> const FftTables<T>* fft_tables(int points) {  // called with 
       kernel[n] = kernel[(length - n) % length] = std::complex<double>(c, s) / double(length);
     }
     transform(kernel);
-    T* spectrum = keep<T>(2 * size_t(length));
+    std::vector<T> spectrum(2 * size_t(length));
     for (int i = 0; i < length; ++i) {
       spectrum[2 * i] = T(kernel[i].real());
       spectrum[2 * i + 1] = T(kernel[i].imag());
     }
-    t->chirp = chirp;
-    t->chirp_spectrum = spectrum;
-    return t;
+    t->chirp = t->hold(std::move(chirp));
+    t->chirp_spectrum = t->hold(std::move(spectrum));
+    return (known[points] = std::move(t)).get();
   }
 
   std::sort(radices.begin(), radices.end());  // the largest last: its pass keeps two rows and the ending together
@@ -167,47 +182,48 @@ template <class T> const FftTables<T>* fft_tables(int points) {  // called with 
 
   for (int i = 0, length = points; i < passes - 1; length /= t->radix[i++]) {
     const int r = t->radix[i], columns = length / r;
-    T* table = keep<T>(2 * size_t(length));
+    std::vector<T> table(2 * size_t(length));
     for (int j = 0; j < columns; ++j)
       for (int k = 0; k < r; ++k) {
         table[2 * (j * r + k)] = T(cos_turn((long long)j * k, length));
         table[2 * (j * r + k) + 1] = T(sin_turn((long long)j * k, length));
       }
-    t->twiddle[i] = table;
+    t->twiddle[i] = t->hold(std::move(table));
   }
 
   const int columns = points / t->radix[0];
-  int* position = keep<int>(columns);
-  for (int j = 0; j < columns; ++j) {
-    position[j] = 0;
-    for (int i = passes - 1, rest = j; i >= 1; rest /= t->radix[i--]) position[j] += rest % t->radix[i] * t->pitch[i];
-  }
-  t->position = position;
+  t->positions.resize(columns);
+  for (int j = 0; j < columns; ++j)
+    for (int i = passes - 1, rest = j; i >= 1; rest /= t->radix[i--])
+      t->positions[j] += rest % t->radix[i] * t->pitch[i];
+  t->position = t->positions.data();
   t->rows = points / t->radix[passes - 1];
-  int* row = keep<int>(t->rows);
-  for (int q = 0; q < t->rows; ++q) {
-    row[q] = 0;
-    for (int i = 0, rest = q; i < passes - 1; rest /= t->radix[i++]) row[q] += rest % t->radix[i] * t->pitch[i];
-  }
-  t->row = row;
-  return t;
+  t->rows_at.resize(t->rows);
+  for (int q = 0; q < t->rows; ++q)
+    for (int i = 0, rest = q; i < passes - 1; rest /= t->radix[i++]) t->rows_at[q] += rest % t->radix[i] * t->pitch[i];
+  t->row = t->rows_at.data();
+  return (known[points] = std::move(t)).get();
 }
 
 }  // namespace
 
 template <class T> const RealFftTables<T>& real_fft_tables(int n_fft) {
+  static std::atomic<const RealFftTables<T>*> known[FASTSPEC_MAX_N_FFT + 1];
+  if (const auto* found = known[n_fft].load(std::memory_order_acquire)) return *found;
   std::lock_guard<std::mutex> lock(mutex);
-  static auto& known = *new std::map<int, const RealFftTables<T>*>;
-  auto& entry = known[n_fft];
-  if (!entry) {
-    auto* t = new RealFftTables<T>{};
-    t->n_fft = n_fft;
-    t->bins = n_fft / 2 + 1;
-    t->fft = fft_tables<T>(n_fft % 2 ? n_fft : n_fft / 2);
-    t->post = roots<T>(n_fft / 2 + 1, n_fft);
-    entry = t;
+  if (const auto* found = known[n_fft].load(std::memory_order_relaxed)) return *found;
+  auto t = std::make_unique<OwnedRealFft<T>>();
+  t->n_fft = n_fft;
+  t->bins = n_fft / 2 + 1;
+  t->fft = fft_tables<T>(n_fft % 2 ? n_fft : n_fft / 2);
+  t->posts.resize(2 * size_t(t->bins));
+  for (int q = 0; q < t->bins; ++q) {
+    t->posts[2 * q] = T(cos_turn(q, n_fft));
+    t->posts[2 * q + 1] = T(sin_turn(q, n_fft));
   }
-  return *entry;
+  t->post = t->posts.data();
+  known[n_fft].store(t.get(), std::memory_order_release);
+  return *t.release();
 }
 
 template const RealFftTables<float>& real_fft_tables<float>(int);

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import warnings
 import weakref
 from functools import lru_cache
 
@@ -16,6 +18,13 @@ __all__ = ["bank_of", "call", "empty", "ending_of", "plan_of", "refuse", "rows"]
 
 PAD_MODES = {"none": 0, "constant": 1, "reflect": 2, "replicate": 3, "circular": 4}
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.complex64: 0, torch.complex128: 1, torch.int16: 2}
+if os.environ.get("FASTSPEC_SIMD") not in (None, "", _native.simd_level()):
+    warnings.warn(
+        f"FASTSPEC_SIMD={os.environ['FASTSPEC_SIMD']!r} is not known or not on this CPU; "
+        f"the native kernels use {_native.simd_level()!r}",
+        stacklevel=2,
+    )
+
 LARGE = 4 << 20  # bytes; from here on a fresh array is worth asking huge pages for
 
 
