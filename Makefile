@@ -12,13 +12,14 @@ demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than 
 	$(BIN)/fastspec bench
 
 test: $(VENV)/test ## every test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q tests
 
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
 
-bench: $(VENV)/bench ## the comparison of docs/benchmarks.md, some minutes; writes bench/results
+bench: $(VENV)/bench ## the comparison with other libraries, 15 minutes; writes bench/results and the README's table
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.readme
 
 check: $(VENV)/dev ## format, lint, types
 	$(BIN)/ruff check .
@@ -51,7 +52,7 @@ $(VENV)/demo: $(VENV)/native
 	touch $@
 
 $(VENV)/test: $(VENV)/native
-	$(PIP) safetensors matplotlib hypothesis pytest pytest-benchmark librosa scipy torchaudio
+	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio
 	touch $@
 
 $(VENV)/bench: $(VENV)/test

@@ -116,19 +116,24 @@ def with_librosa(entry: Preset) -> Contender:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import librosa
+        from threadpoolctl import threadpool_limits  # of a library that librosa needs
     stft = partial(librosa.stft, n_fft=entry.n_fft, hop_length=entry.hop_length, pad_mode=entry.pad_mode)
+
+    def count_threads(x: Tensor) -> Tensor:
+        threadpool_limits(torch.get_num_threads(), user_api="blas")
+        return x
 
     def magnitude(x: Tensor) -> np.ndarray:
         return np.abs(stft(x.numpy()))
 
     if entry.kind == "stft":
-        return Contender(magnitude, differentiable=False)
+        return Contender(magnitude, differentiable=False, ready=count_threads)
     bank = np.ascontiguousarray(_bank(entry).T, dtype=np.float32)
 
     def log_mel(x: Tensor) -> np.ndarray:
         return np.log10(np.maximum(bank @ magnitude(x) ** 2, entry.floor))
 
-    return Contender(log_mel, differentiable=False)
+    return Contender(log_mel, differentiable=False, ready=count_threads)
 
 
 def with_nnaudio2(entry: Preset) -> Contender:

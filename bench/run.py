@@ -33,12 +33,13 @@ def main() -> None:
         with suppress(ImportError, NotImplementedError):
             build(LONG[0].entry)  # imports its library, once for all those processes
     levels = [f"fastspec, {level}" for level in options.simd]
+    chosen = [workload for workload in WORKLOADS if options.only in workload.name]
     rows: list[Row] = []
     for threads in options.threads:
         alone = ["fastspec, 1 thread"] if threads > 1 else []
         kept = KEPT if options.keep_pages and threads == 1 else []
         names = [*OURS, *(name for name in RIVALS if name in options.peers), *alone, *levels, *kept]
-        for workload in WORKLOADS:
+        for workload in chosen:
             if options.seconds:
                 workload = replace(workload, seconds=options.seconds)
             for pass_ in workload.passes:
@@ -56,6 +57,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="torch alone, one thread, few rounds: a minute or two")
     add("--threads", type=several, help="counts of threads (default: 1,2)")
+    add("--only", default="", help="the workloads whose name contains this")
     add("--simd", type=several, default=["avx2"], help="fastspec held down to these, too (avx2, baseline)")
     add("--peers", type=several, help=f"some of {', '.join(RIVALS)} (default: all); torch always")
     add("--no-keep-pages", dest="keep_pages", action="store_false", help="leave out the rows of kept pages")
@@ -66,14 +68,14 @@ def _options() -> argparse.Namespace:
     options.effort = (0.5, 3) if options.quick else (6.0, 7)  # seconds and rounds, at least
     options.keep_pages &= not options.quick
     options.peers = [*(options.peers or ([] if options.quick else RIVALS)), "torch"]
+    if not any(options.only in workload.name for workload in WORKLOADS):
+        parser.error(f"--only: no workload contains {options.only!r}; they are named as {WORKLOADS[0].name!r}")
     if unknown := sorted(set(options.peers) - set(RIVALS)):
         parser.error(f"--peers: unknown {', '.join(unknown)}; expected some of {', '.join(RIVALS)}")
     if unknown := [level for level in options.simd if level not in ("avx2", "baseline")]:
         parser.error(f"--simd: unknown {', '.join(unknown)}; expected avx2, baseline or both")
     try:
-        options.threads = [
-            int(count) for count in options.threads or (["1"] if options.quick else ["1", "2"])
-        ]
+        options.threads = [int(count) for count in options.threads or (["1"] if options.quick else ["1", "2"])]
     except ValueError:
         options.threads = [0]
     if min(options.threads) < 1:

@@ -65,8 +65,7 @@ LONG = tuple(Workload(entry.name, entry) for entry in (*_STFT, *_MEL))
 """Four clips of 30 s."""
 
 SHORT = tuple(
-    Workload(f"{entry.name}, 1 s", entry, batch=1, seconds=1.0, passes=("forward",))
-    for entry in (*_STFT, *_MEL)
+    Workload(f"{entry.name}, 1 s", entry, batch=1, seconds=1.0, passes=("forward",)) for entry in (*_STFT, *_MEL)
 )
 """One clip of 1 s: what a call costs."""
 

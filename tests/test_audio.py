@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,17 @@ def test_find_skips_hidden_and_foreign_files(tmp_path: Path) -> None:
 
 
 def test_resample_keeps_a_tone(tone: np.ndarray) -> None:
-    pytest.importorskip("soxr")
     out = audio.resample(tone.astype(np.float32), 8000, 16000)
     assert out.shape == (2, 16000)
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     assert np.abs(out[0] - expected)[2000:-2000].max() < 1e-3
+
+
+def test_without_soxr_the_extra_is_named(tone: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastspec\[resample\]'"):
+        audio.resample(tone, 8000, 16000)
+    assert audio.resample(tone, 8000, 8000) is tone
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import soundfile
 import torch
+from matplotlib import image
 from typer.testing import CliRunner
 
-from fastspec import _files, transforms
+from fastspec import _files, display, transforms
+from fastspec.bases import mel_frequencies
 from fastspec.cli import app
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "audio"
@@ -135,19 +138,17 @@ def test_preset_at_another_rate(tmp_path: Path, tone: Path, monkeypatch: pytest.
     out = tmp_path / "out.npy"
     monkeypatch.setitem(sys.modules, "soxr", None)
     said = fastspec("spectrogram", tone, "-o", out, "--preset", "hifi-gan", code=1)
-    assert "pip install soxr" in said
+    assert "pip install 'fastspec[resample]'" in said
     assert "tone.wav" in said
     assert not out.exists()
     fastspec("spectrogram", tone, "-o", out, "--preset", "hifi-gan", "--keep-rate", "--f-max", 8000)
     assert np.load(out).shape == (2, 80, 31)
     monkeypatch.undo()
-    pytest.importorskip("soxr")
     fastspec("spectrogram", tone, "-o", out, "--preset", "hifi-gan")
     assert np.load(out).shape == (2, 80, 43)
 
 
 def test_safetensors_with_its_history(tmp_path: Path, tone: Path) -> None:
-    safetensors = pytest.importorskip("safetensors")
     out = tmp_path / "out.safetensors"
     fastspec("spectrogram", tone, "-o", out, "--kind", "stft", "--power", "complex", "--n-fft", 256)
     with safetensors.safe_open(out, "numpy") as file:
@@ -162,7 +163,6 @@ def test_safetensors_with_its_history(tmp_path: Path, tone: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["stft", "mel", "mfcc"])
 def test_pictures_show_something(tmp_path: Path, tone: Path, kind: str) -> None:
-    image = pytest.importorskip("matplotlib.image")
     out = tmp_path / "new" / "out.png"
     fastspec("spectrogram", tone, "-o", out, "--kind", kind, "--dpi", 50, "--size", 6, 3)
     seen = image.imread(out)[..., :3]
@@ -185,6 +185,89 @@ def test_folder_with_broken_files(tmp_path: Path, tone: Path) -> None:
     assert "3 of 5 written" in said
     written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     assert written == ["deep/other.npy", "tone.flac.npy", "tone.wav.npy"]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("options", [["--f-min", 5000], ["--win-length", 700]])
+def test_options_that_suit_one_rate_alone(tmp_path: Path, names: tuple[str, str], options: list) -> None:
+    """The order of the files decides nothing: the 8 kHz one is named and left out."""
+    for name, rate in zip(names, (8000, 16000), strict=True):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(rate, 0.1), rate)
+    inputs = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    out = tmp_path / "out"
+    said = fastspec("spectrogram", *inputs, "-o", out, "--format", "npy", *options, code=1)
+    assert said.count("error:") == 1
+    assert f"{names[0]}.wav: " in said
+    assert "1 of 2 written" in said
+    assert [path.name for path in out.iterdir()] == [f"{names[1]}.npy"]
+    said = fastspec("spectrogram", *inputs, "-o", tmp_path / "none", *options, "--n-fft", 1, code=2)
+    assert "error:" in said
+    assert "a.wav" not in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_odd_names_and_sizes_still_draw(tmp_path: Path, tone: Path, recwarn: pytest.WarningsRecorder) -> None:
+    odd = tone.rename(tone.with_name("a$b\\nosuch$.wav"))
+    said = fastspec("spectrogram", odd, "-o", tmp_path / "out.png", "--size", 0.1, 0.1)
+    assert "warning: " in said
+    assert (tmp_path / "out.png").exists()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("kind", "y_axis"),
+    [("stft", "hz"), ("stft", "log"), ("stft", "index"), ("mel", "mel"), ("mel", "index")],
+)
+@pytest.mark.parametrize("n_fft", [1024, 401])
+def test_a_tone_is_drawn_at_its_frequency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, y_axis: str, n_fft: int
+) -> None:
+    """The brightest row of the picture against the ticks beside it."""
+    axes = drawn_axes(monkeypatch)
+    soundfile.write(tmp_path / "tone.wav", 0.5 * np.sin(2 * np.pi * 2000 * np.arange(16000) / 16000), 16000)
+    options = ["--kind", kind, "--y-axis", y_axis, "--n-fft", n_fft] + ["--n-mels", 40] * (kind == "mel")
+    fastspec("spectrogram", tmp_path / "tone.wav", "-o", tmp_path / "out.png", *options)
+    (shown,) = axes[0].images
+    values = np.asarray(shown.get_array())
+    bottom, top = shown.get_extent()[2:]
+    height = (top - bottom) / len(values)
+    brightest = bottom + (np.argmax(values.sum(axis=1)) + 0.5) * height
+    ticks = {
+        float(label.get_text().replace("k", "e3").replace("\N{MINUS SIGN}", "-")): place
+        for label, place in zip(axes[0].get_yticklabels(), axes[0].get_yticks(), strict=True)
+    }
+    if y_axis == "index":
+        centres = mel_frequencies(42, 0, 8000)[1:-1] if kind == "mel" else np.arange(n_fft // 2 + 1) * 16000 / n_fft
+        assert all(text == place for text, place in ticks.items())
+        assert brightest == np.argmin(np.abs(centres - 2000))
+    else:
+        assert abs(brightest - ticks[2000.0]) <= (3 if y_axis == "log" else 0.51) * height
+
+
+@pytest.mark.parametrize("y_axis", ["mfcc", "index"])
+def test_cepstral_coefficients_are_drawn_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tone: Path, y_axis: str
+) -> None:
+    axes = drawn_axes(monkeypatch)
+    fastspec("spectrogram", tone, "-o", tmp_path / "out.png", "--kind", "mfcc", "--mono", "--y-axis", y_axis)
+    fastspec("spectrogram", tone, "-o", tmp_path / "out.npy", "--kind", "mfcc", "--mono")
+    (shown,) = axes[0].images
+    np.testing.assert_allclose(shown.get_array(), np.load(tmp_path / "out.npy"))
+    assert shown.get_extent()[2:] == [-0.5, 19.5]
+
+
+def drawn_axes(monkeypatch: pytest.MonkeyPatch) -> list:
+    """The axes of the pictures that will be drawn."""
+    seen = []
+
+    def spy(*args: object, **kwargs: object) -> object:
+        figure = picture(*args, **kwargs)
+        seen.append(figure.axes[0])
+        return figure
+
+    picture = display.picture
+    monkeypatch.setattr(display, "picture", spy)
+    return seen
 
 
 def test_missing_file_and_empty_folder_go_on(tmp_path: Path, tone: Path) -> None:
@@ -221,10 +304,27 @@ def test_quiet(tmp_path: Path, tone: Path) -> None:
         (["--threads", "0"], "--threads 0"),
         (["--offset", "-1"], "offset"),
         (["--resample", "0"], "--resample 0"),
+        (["--resample", "8000", "--f-min", "5000"], "f_min"),
+        (["--kind", "stft", "--preset", "whispr"], "whisper"),
+        (["--cmap", "no-such-map"], "no-such-map"),
+        (["--top-db", "-1"], "top_db=-1"),
+        (["--top-db", "nan"], "top_db=nan"),
+        (["--dpi", "0"], "dpi=0"),
+        (["--size", "0", "0"], "size=(0.0, 0.0)"),
+        (["--size", "inf", "4"], "size=(inf, 4.0)"),
+        (["--size", "0.001", "4"], "pixels"),
+        (["--size", "9999", "4"], "pixels"),
+        (["--kind", "stft", "--y-axis", "mel"], "--y-axis mel does not apply to --kind stft"),
+        (["--kind", "stft", "--y-axis", "mfcc"], "expected hz or log or index"),
+        (["--kind", "stft", "--twosided", "--y-axis", "hz"], "--twosided: expected index"),
+        (["--y-axis", "hz"], "--y-axis hz does not apply to --kind mel"),
+        (["--kind", "mel", "--y-axis", "log"], "expected mel or index"),
+        (["--kind", "mfcc", "--y-axis", "mel"], "--y-axis mel does not apply to --kind mfcc"),
+        (["--preset", "htdemucs", "--y-axis", "mel"], "--y-axis mel does not apply to --kind stft"),
     ],
 )
 def test_bad_options_in_one_line(tmp_path: Path, tone: Path, options: list[str], message: str) -> None:
-    out = tmp_path / "out.npy"
+    out = tmp_path / "out.png"
     said = fastspec("spectrogram", tone, "-o", out, *options, code=2)
     assert message in said
     assert said.count("error:") == 1
@@ -241,7 +341,7 @@ def test_bad_output(tmp_path: Path, tone: Path, out: str, message: str) -> None:
 
 def test_missing_library_is_told_before_any_work(tmp_path: Path, tone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert "pip install fastspec[plot]" in fastspec("spectrogram", tone, "-o", tmp_path / "out.png", code=2)
+    assert "pip install 'fastspec[plot]'" in fastspec("spectrogram", tone, "-o", tmp_path / "out.png", code=2)
 
 
 def test_a_failure_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
@@ -269,7 +369,6 @@ def test_a_failing_picture_is_reported_and_leaves_nothing(
         raise OSError("no space left")
 
     out = tmp_path / "out"
-    assert "no-such-map" in fastspec("spectrogram", tone, "-o", out, "--cmap", "no-such-map", code=1)
     monkeypatch.setattr("fastspec.display.picture", fail)
     said = fastspec("spectrogram", tone, "-o", out, code=1)
     assert "tone.wav: no space left" in said

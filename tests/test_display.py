@@ -8,9 +8,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-
-pytest.importorskip("matplotlib")
-
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -98,6 +95,25 @@ def test_log_axis_puts_the_tone_at_its_frequency(axes, tone: torch.Tensor) -> No
     assert loudest == pytest.approx(ticks(axes)["2k"], abs=3)
 
 
+@pytest.mark.parametrize("y_axis", ["hz", "log"])
+def test_the_last_bin_of_an_odd_frame_lies_below_half_the_rate(axes, y_axis: str) -> None:
+    data = np.full((17, 4), 1e-9)
+    data[8] = 1.0
+    image = specshow(data, sample_rate=RATE, hop_length=HOP, n_fft=33, y_axis=y_axis, ax=axes)
+    loudest = int(np.argmax(np.asarray(image.get_array())[:, 0]))
+    if y_axis == "hz":
+        bottom, top = image.get_extent()[2:]
+        assert bottom + (loudest + 0.5) * (top - bottom) / 17 == pytest.approx(8 * RATE / 33)
+    else:
+        assert loudest == pytest.approx(np.interp(8 * 33, np.geomspace(33, 16 * 33, 512), np.arange(512)), abs=1)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (4, -1), (float("inf"), 4)])
+def test_bad_sizes(size: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="size="):
+        picture(np.ones((4, 5)), sample_rate=RATE, hop_length=HOP, size=size)
+
+
 def test_frequencies_of_rows(axes) -> None:
     octaves = 55 * 2.0 ** (np.arange(60) / 12)
     specshow(np.ones((60, 10)), sample_rate=RATE, hop_length=HOP, frequencies=octaves, ax=axes)
@@ -157,7 +173,16 @@ def test_picture_is_not_blank_and_has_a_panel_per_channel(tone: torch.Tensor) ->
         (np.ones((4, 5)), {"hop_length": 0}, "hop_length=0"),
         (np.ones((4, 5)), {"power": 0}, "power=0"),
         (np.ones((4, 5)), {"top_db": -1}, "top_db=-1"),
+        (np.ones((4, 5)), {"top_db": np.inf}, "top_db=inf"),
+        (np.ones((4, 5)), {"cmap": "no-such-map"}, "cmap='no-such-map'"),
         (np.ones((4, 5)), {"y_axis": "log", "f_min": 9000}, "f_min=9000"),
+        (np.ones((4, 5)), {"y_axis": "mel", "f_min": 9000}, "f_min=9000"),
+        (np.ones((4, 5)), {"f_max": 4000}, "f_max=4000"),
+        (np.ones((4, 5)), {"n_fft": 512}, "n_fft=512"),
+        (np.ones((4, 5)), {"n_fft": 512, "y_axis": "log"}, "n_fft=512"),
+        (np.ones((4, 5), complex), {"y_axis": "mel"}, "y_axis='mel'"),
+        (np.ones((4, 5), complex), {"y_axis": "mfcc"}, "y_axis='mfcc'"),
+        (np.ones((4, 5)), {"frequencies": [1, 2, 3, 4], "y_axis": "mfcc"}, "y_axis='mfcc'"),
     ],
 )
 def test_bad_input_is_named(axes, data: np.ndarray, options: dict, message: str) -> None:
@@ -169,5 +194,5 @@ def test_bad_input_is_named(axes, data: np.ndarray, options: dict, message: str)
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install fastspec\[plot\]"):
+    with pytest.raises(ImportError, match=r"pip install 'fastspec\[plot\]'"):
         specshow([[1.0]], sample_rate=1, hop_length=1)

@@ -177,12 +177,15 @@ def test_librosa_mfcc():
     np.testing.assert_allclose(ours.numpy(), theirs, atol=5e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("n_fft", [5, 16, 30, 64, 100, 128, 400, 441, 512, 960, 1009, 1024, 2048, 2205, 4096, 16384])
-def test_rounding_is_no_worse_than_torchs(n_fft):
+ROUNDING = [5, 16, 30, 64, 100, 128, 400, 441, 512, 960, 1009, 1024, 2048, 2205, 4096, 16384]
+
+
+@pytest.mark.parametrize(("n_fft", "times"), [(n, 1.25) for n in ROUNDING] + [(n, 2.5) for n in (31, 255)])
+def test_rounding_beside_torchs(n_fft, times):
     """RMS error against float64 beside torch.stft's own (MKL or pocketfft).
 
-    Median 0.95 of torch's; up to 1.13 at lengths of 8 to 64, where the step from the complex to the real
-    transform is one rounding in five. Short cases vary, hence 1.25.
+    At most lengths ours is the smaller. A little larger at 8 to 64, where the step from the complex to the real
+    transform is one rounding in five; larger where Bluestein stands for prime factors of 17 to 31.
     """
     window = torch.hann_window(n_fft)
     x = torch.randn(4, 40 * n_fft, generator=torch.Generator().manual_seed(0))
@@ -193,4 +196,4 @@ def test_rounding_is_no_worse_than_torchs(n_fft):
     truth = transform(x.double(), window.double())
     ours = F.stft(x, n_fft, n_fft // 4 or 1, window=window)
     error, theirs = ((y - truth).abs().square().mean().sqrt() for y in (ours, transform(x, window)))
-    assert error <= 1.25 * theirs
+    assert error <= times * theirs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from librosa import filters
 from torch.nn import functional
 
 from fastspec import presets, transforms
@@ -58,7 +59,6 @@ def test_equals_torch(name: str, noise: torch.Tensor) -> None:
 
 def test_whisper_from_the_papers_numbers(noise: torch.Tensor) -> None:
     """The whole recipe once more, by librosa's mel bank and none of our constants."""
-    filters = pytest.importorskip("librosa.filters")
     x = noise[:32000]
     bank = torch.from_numpy(filters.mel(sr=16000, n_fft=400, n_mels=80)).double()
     y = torch.stft(x.double(), 400, 160, window=torch.hann_window(400).double(), return_complex=True)
@@ -67,7 +67,6 @@ def test_whisper_from_the_papers_numbers(noise: torch.Tensor) -> None:
 
 
 def test_hifi_gan_from_the_papers_numbers(noise: torch.Tensor) -> None:
-    filters = pytest.importorskip("librosa.filters")
     x = noise[:22016]
     bank = torch.from_numpy(filters.mel(sr=22050, n_fft=1024, n_mels=80, fmin=0, fmax=8000)).double()
     padded = functional.pad(x[None, None].double(), (384, 384), mode="reflect")[0, 0]

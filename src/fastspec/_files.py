@@ -60,7 +60,7 @@ def require(format: str) -> None:
         try:
             __import__(module)
         except ImportError as error:
-            raise ImportError(f".{format} needs {module}: pip install fastspec[{extra}]") from error
+            raise ImportError(f".{format} needs {module}: pip install 'fastspec[{extra}]'") from error
 
 
 def outputs(inputs: list[tuple[Path, Path]], folder: Path, format: str) -> list[tuple[Path, Path]]:

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import audio, presets, transforms
 from ._files import FORMATS, outputs, require, write
 from .dispatch import explain
+from .display import check_look
 
 _FRAMES = {
     "n_fft",
@@ -43,6 +44,8 @@ _TAKES = {
     "mel": _FRAMES | _ENDING | _MEL,
     "mfcc": _FRAMES | _MEL | {"n_mfcc", "dct_norm", "log_mels"},
 }
+_Y_AXES = {"stft": ("hz", "log", "index"), "mel": ("mel", "index"), "mfcc": ("mfcc", "index")}  # the default first
+_ANY_RATE = 2**20  # Hz; the default n_fft is the largest here, and every frequency is below the half of it
 _OPTION_NAMES = {"window_fn": "window", "wkwargs": "periodic"}
 _LABELS = {"db": "dB", "ln": "ln", "log10": "log10", "log1p": "log1p"}
 
@@ -63,13 +66,53 @@ class Request:
     title: str | None = None
     dpi: int = 120
 
+    @property
+    def entry(self) -> presets.Preset | None:
+        """The preset, if any."""
+        return presets.preset(self.preset) if self.preset else None
+
+    @property
+    def made_kind(self) -> str:
+        """What is made: as asked for, or the preset's."""
+        return self.kind or (self.entry.kind if self.entry else "mel")
+
+    @property
+    def rate(self) -> int | None:
+        """The one sample rate of all files: as asked for, or the preset's; None for their own ones."""
+        if self.resample is None and self.entry and not self.keep_rate:
+            return self.entry.sample_rate
+        return self.resample
+
+    @property
+    def y_axes(self) -> tuple[str, ...]:
+        """The axes that tell the truth about the rows, the default first."""
+        return _Y_AXES[self.made_kind] if self.arguments.get("onesided", True) else ("index",)
+
+    def check(self, formats: set[str]) -> None:
+        """ValueError about whatever is wrong for every file, and ImportError if a format cannot be written."""
+        audio.check_part(self.offset, self.duration)
+        if self.preset:
+            presets.preset(self.preset)
+        if self.resample is not None and self.resample < 1:
+            raise ValueError(f"--resample {self.resample}: expected Hz, 1 or more")
+        axis = self.look.get("y_axis")
+        if axis is not None and axis not in self.y_axes:
+            of = f"--kind {self.made_kind}" + ("" if self.arguments.get("onesided", True) else " --twosided")
+            raise ValueError(f"--y-axis {axis} does not apply to {of}: expected {' or '.join(self.y_axes)}")
+        for format in formats:
+            require(format)
+        look = {key: self.look[key] for key in ("top_db", "cmap", "size") if self.look.get(key) is not None}
+        if "png" not in formats:
+            look.pop("cmap", None)  # matplotlib, which knows the names, need not be there
+        check_look(dpi=self.dpi, **look)
+
 
 class Transform:
     """The module for one sample rate, and how its results are drawn and described."""
 
     def __init__(self, request: Request, sample_rate: int) -> None:
-        entry = presets.preset(request.preset) if request.preset else None
-        self.kind = request.kind or (entry.kind if entry else "mel")
+        entry = request.entry
+        self.kind = request.made_kind
         takes = _TAKES[self.kind]
         given = _translate(request.arguments)
         for key in given:
@@ -80,6 +123,7 @@ class Transform:
         self.arguments = {key: value for key, value in base.items() if key in takes} | given
         self.sample_rate = sample_rate
         self.preset = entry
+        self.y_axis = request.look.get("y_axis") or request.y_axes[0]
         if "sample_rate" in takes:
             self.arguments["sample_rate"] = sample_rate
         self.module = self._build(dict(self.arguments)).requires_grad_(False)
@@ -104,17 +148,17 @@ class Transform:
         """Options of :func:`fastspec.display.specshow` that fit this transform."""
         frames = self.module.plan
         log, power = self.arguments.get("log"), self.arguments.get("power", 2.0)
-        axis = {"stft": "hz", "mel": "mel", "mfcc": "mfcc"}[self.kind]
         look = {
             "sample_rate": self.sample_rate,
             "hop_length": frames.hop_length,
+            "n_fft": frames.n_fft,
             "start": offset + (frames.n_fft / 2 - frames.pad - self.arguments.get("pad", 0)) / self.sample_rate,
-            "y_axis": axis if frames.onesided else "index",
-            "db": log is None,
+            "y_axis": self.y_axis,
+            "db": log is None and self.kind != "mfcc",
             "power": power or 1.0,
             "label": _LABELS[log] if log else None,
         }
-        if self.kind == "mel":
+        if self.y_axis == "mel":
             look |= {key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments}
         return look
 
@@ -132,19 +176,15 @@ def run(request: Request, inputs: list[Path], out: Path, format: str | None, thr
             is written.
     """
     console = Console(stderr=True, soft_wrap=True, emoji=False, highlight=False)
-    audio.check_part(request.offset, request.duration)
-    if request.preset:
-        presets.preset(request.preset)
     found, failures = _gather(inputs)
     jobs = _plan_outputs(found, inputs, out, format)
-    for suffix in {path.suffix.lower().lstrip(".") for _, path in jobs}:
-        require(suffix)
+    request.check({path.suffix.lower().lstrip(".") for _, path in jobs})
     for message in failures:
         console.print(f"[red]error:[/] {escape(message)}")
     dtype = request.arguments.get("dtype", "float32")
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype={dtype!r}: expected float32 or float64")
-    made: dict[int, Transform] = {}
+    made = _Transforms(request, console)
     failed = len(failures)
     with (
         _settings(getattr(torch, dtype), threads),
@@ -159,9 +199,9 @@ def run(request: Request, inputs: list[Path], out: Path, format: str | None, thr
                 raise ValueError(str(error)) from error.__cause__
             except (
                 ValueError,
+                TypeError,
                 OSError,
                 ImportError,
-                NotImplementedError,
                 RuntimeError,
                 MemoryError,
             ) as error:
@@ -180,31 +220,67 @@ def run(request: Request, inputs: list[Path], out: Path, format: str | None, thr
 
 
 class _OptionError(Exception):
-    """Options that cannot work, seen when the first module is made from them."""
+    """Options that cannot work, whatever the file."""
 
 
-def _one(request: Request, source: Path, target: Path, made: dict[int, Transform], console: Console) -> tuple[int, ...]:
+class _Transforms:
+    """The module for every sample rate that was met."""
+
+    def __init__(self, request: Request, console: Console) -> None:
+        self.request = request
+        self.console = console
+        self.made: dict[int, Transform] = {}
+        self.suits_some_rate = False
+
+    def at(self, rate: int) -> Transform:
+        """The module for ``rate``; an _OptionError if the options suit no file, ValueError if not this rate."""
+        if rate not in self.made:
+            with _shown_warnings(self.console):
+                try:
+                    self.made[rate] = Transform(self.request, rate)
+                except (ValueError, TypeError, NotImplementedError) as error:
+                    self._check_other_rates(error)
+                    raise
+            self.suits_some_rate = True
+        return self.made[rate]
+
+    def _check_other_rates(self, error: Exception) -> None:
+        if self.suits_some_rate:
+            return
+        if self.request.rate is not None:
+            raise _OptionError(str(error)) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                Transform(self.request, _ANY_RATE)
+            except (ValueError, TypeError, NotImplementedError):
+                raise _OptionError(str(error)) from error
+        self.suits_some_rate = True
+
+
+@contextmanager
+def _shown_warnings(console: Console) -> Iterator[None]:
+    """Warnings as lines of ours, once all went well."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        console.print(f"[yellow]warning:[/] {escape(message)}")
+
+
+def _one(request: Request, source: Path, target: Path, made: _Transforms, console: Console) -> tuple[int, ...]:
     """One file from ``source`` to ``target``; the shape of the result."""
     samples, rate = audio.load(source, offset=request.offset, duration=request.duration, mono=request.mono)
     samples, rate = _at_wanted_rate(request, source, samples, rate)
-    if rate not in made:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                made[rate] = Transform(request, rate)
-            except (ValueError, TypeError, NotImplementedError) as error:
-                if made:
-                    raise
-                raise _OptionError(str(error)) from error
-        for warning in caught:
-            console.print(f"[yellow]warning:[/] {escape(str(warning.message))}")
-    transform = made[rate]
+    transform = made.at(rate)
     values = transform(samples)
     if request.mono:
         values = values[0]
     look = transform.look(request.offset) | {key: value for key, value in request.look.items() if value is not None}
-    title = source.name if request.title is None else request.title or None
-    write(target, values, transform.about(source), partial(_draw, title=title, dpi=request.dpi, look=look))
+    name = source.name.replace("$", r"\$")  # a pair of dollars would be a formula to matplotlib
+    title = name if request.title is None else request.title or None
+    with _shown_warnings(console):
+        write(target, values, transform.about(source), partial(_draw, title=title, dpi=request.dpi, look=look))
     return values.shape
 
 
@@ -216,13 +292,9 @@ def _draw(values: NDArray, file: BinaryIO, *, title: str | None, dpi: int, look:
 
 def _at_wanted_rate(request: Request, source: Path, samples: NDArray, rate: int) -> tuple[NDArray, int]:
     """The samples at the rate asked for, or at the preset's; a preset is not quietly run at another rate."""
-    wanted = request.resample
-    if wanted is None and request.preset and not request.keep_rate:
-        wanted = presets.preset(request.preset).sample_rate
+    wanted = request.rate
     if wanted is None or wanted == rate:
         return samples, rate
-    if wanted < 1:
-        raise _OptionError(f"--resample {wanted}: expected Hz, 1 or more")
     try:
         return audio.resample(samples, rate, wanted), wanted
     except ImportError as error:

@@ -91,5 +91,6 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     try:
         import soxr
     except ImportError as error:
-        raise ImportError(f"resampling {rate} Hz to {new_rate} Hz needs soxr: pip install soxr") from error
+        need = f"resampling {rate} Hz to {new_rate} Hz needs soxr"
+        raise ImportError(f"{need}: pip install 'fastspec[resample]'") from error
     return soxr.resample(samples.T, rate, new_rate, quality="HQ").T.copy()

@@ -70,7 +70,7 @@ def spectrogram(
     ] = False,
     offset: Annotated[float, _option("Seconds to skip.", _INPUT)] = 0.0,
     duration: Annotated[float | None, _option("Seconds to read.", _INPUT)] = None,
-    resample: Annotated[int | None, _option("Resample to this many Hz first (needs soxr).", _INPUT)] = None,
+    resample: Annotated[int | None, _option("Resample to this many Hz first (extra: resample).", _INPUT)] = None,
     keep_rate: Annotated[
         bool, _option("Use a preset at the file's own, other, sample rate.", _INPUT, "--keep-rate")
     ] = False,
@@ -104,7 +104,9 @@ def spectrogram(
     floor: Annotated[float | None, _option("Smallest value under the logarithm. Default: 1e-10.", _VALUES)] = None,
     floor_mode: Annotated[str | None, _option("clamp, add. Default: clamp.", _VALUES)] = None,
     log_scale: Annotated[float | None, _option("s in log1p(s x). Default: 1.", _VALUES)] = None,
-    y_axis: Annotated[Axis | None, _option("Default: hz for stft, mel for mel.", _PICTURE)] = None,
+    y_axis: Annotated[
+        Axis | None, _option("stft: hz, log, index; mel: mel, index; mfcc: mfcc, index. Default: the first.", _PICTURE)
+    ] = None,
     top_db: Annotated[float, _option("dB shown below the loudest. Default: 80.", _PICTURE)] = 80.0,
     cmap: Annotated[str | None, _option("matplotlib's colour map. Default: magma.", _PICTURE)] = None,
     title: Annotated[str | None, _option("Default: the file's name. '' for none.", _PICTURE)] = None,

@@ -21,6 +21,7 @@ Y_AXES = ("hz", "log", "mel", "mfcc", "index")
 _MAX_COLUMNS = 4096
 _MAX_ROWS = 2048
 _LOG_ROWS = 512
+_MAX_PIXELS = 2**16  # matplotlib's own limit on either side
 
 
 def specshow(
@@ -28,6 +29,7 @@ def specshow(
     *,
     sample_rate: float,
     hop_length: int,
+    n_fft: int | None = None,
     y_axis: str = "hz",
     frequencies: ArrayLike | None = None,
     f_min: float = 0.0,
@@ -50,7 +52,10 @@ def specshow(
             magnitude. Frames beyond a few thousand are drawn by the maximum of neighbours.
         sample_rate: Hz.
         hop_length: samples between frames.
-        y_axis: what the rows are. ``"hz"`` (default): bins evenly spaced from 0 to half the sample rate;
+        n_fft: samples in a frame, for ``"hz"`` and ``"log"``: ``data`` must then hold its ``n_fft // 2 + 1``
+            bins, and bin f lies at ``f sample_rate / n_fft``. Default: even, ``2 (F - 1)``.
+        y_axis: what the rows are, which the data does not tell. ``"hz"`` (default): bins from 0 to half the
+            sample rate;
             ``"log"``: the same bins on a logarithmic axis; ``"mel"``: the bands of a mel bank; ``"mfcc"``:
             cepstral coefficients; ``"index"``: numbers.
         frequencies: centre of each row in Hz, ascending, instead of what ``y_axis`` says; rows are drawn
@@ -74,31 +79,41 @@ def specshow(
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: data that is not two-dimensional or empty, frequencies that do not fit it, an unknown
-            ``y_axis`` or ``cmap``, a rate, hop, power or top_db that is not positive.
+        ValueError: data that is not two-dimensional or empty, frequencies or ``n_fft`` that do not fit it, an
+            unknown ``y_axis`` or ``cmap``, a ``y_axis`` that contradicts ``data`` (complex values are neither
+            mel bands nor cepstral coefficients), ``frequencies`` or ``f_max``, a rate, hop, power or top_db
+            that is not positive.
     """
     _require_matplotlib()
-    values, power = _as_array(data, power)
-    if y_axis not in Y_AXES:
-        raise ValueError(f"y_axis={y_axis!r}: expected one of {', '.join(Y_AXES)}")
-    if not sample_rate > 0:
-        raise ValueError(f"sample_rate={sample_rate!r}: expected Hz, more than 0")
-    if not hop_length >= 1:
-        raise ValueError(f"hop_length={hop_length!r}: expected samples, 1 or more")
-    if not top_db > 0:
-        raise ValueError(f"top_db={top_db!r}: expected dB, more than 0")
-
+    data = _as_array(data)
+    if np.iscomplexobj(data):
+        values, power = np.abs(data), 1.0
+    else:
+        values = data.astype(float, copy=False)
     rows, frames = values.shape
+    if not (isinstance(power, (int, float)) and power > 0):
+        raise ValueError(f"power={power!r}: expected a number above 0")
+    if not 0 < sample_rate < math.inf:
+        raise ValueError(f"sample_rate={sample_rate!r}: expected Hz, more than 0")
+    if not 1 <= hop_length < math.inf:
+        raise ValueError(f"hop_length={hop_length!r}: expected samples, 1 or more")
+    check_look(top_db=top_db, cmap=cmap)
+    _check_rows(y_axis, rows, np.iscomplexobj(data), n_fft, frequencies is not None, f_max)
+
     nyquist = sample_rate / 2
+    spacing = sample_rate / (n_fft or 2 * max(rows - 1, 1))
     centres: NDArray | None = None
     if frequencies is not None:
         centres = np.asarray(frequencies, dtype=float)
         if centres.shape != (rows,) or not np.all(np.diff(centres) > 0):
             raise ValueError(f"frequencies: expected {rows} ascending Hz, one for each row of data")
     elif y_axis == "mel":
-        centres = mel_frequencies(rows + 2, f_min, nyquist if f_max is None else f_max, mel_scale)[1:-1]
+        highest = nyquist if f_max is None else f_max
+        if not 0 <= f_min < highest < math.inf:
+            raise ValueError(f"f_min={f_min!r}, f_max={highest!r}: expected Hz, 0 <= f_min < f_max")
+        centres = mel_frequencies(rows + 2, f_min, highest, mel_scale)[1:-1]
     elif y_axis == "log":
-        values, centres = _log_rows(values, nyquist, f_min)
+        values, centres = _log_rows(values, spacing, f_min)
 
     in_db = db and (y_axis != "mfcc")
     if in_db:
@@ -118,8 +133,7 @@ def specshow(
     hop = hop_length / sample_rate
     left, right = start - hop / 2, start + (frames - 0.5) * hop
     if centres is None and y_axis == "hz":
-        half_bin = nyquist / max(rows - 1, 1) / 2
-        bottom, top = -half_bin, nyquist + half_bin
+        bottom, top = -spacing / 2, (rows - 0.5) * spacing
     else:
         bottom, top = -0.5, (rows if centres is None else len(centres)) - 0.5
     image = ax.imshow(
@@ -164,6 +178,7 @@ def picture(
     _require_matplotlib()
     from matplotlib.figure import Figure
 
+    check_look(size=size)
     shape = np.shape(data)
     if len(shape) not in (2, 3):
         raise ValueError(f"data: expected [F, M] or [C, F, M], got shape {tuple(shape)}")
@@ -177,15 +192,58 @@ def picture(
     return figure
 
 
+def check_look(
+    *,
+    top_db: float = 80.0,
+    cmap: str | None = None,
+    size: tuple[float, float] = (10.0, 4.0),
+    dpi: float | None = None,
+) -> None:
+    """ValueError unless a picture can look like this; needs matplotlib for ``cmap`` alone.
+
+    Args:
+        top_db, cmap, size: as in :func:`specshow` and :func:`picture`.
+        dpi: pixels per inch, if known; width and panel height may then be 1 to 65535 pixels.
+    """
+    if not 0 < top_db < math.inf:
+        raise ValueError(f"top_db={top_db!r}: expected dB, more than 0")
+    if cmap is not None:
+        _colour_map(cmap)
+    if not all(0 < inches < math.inf for inches in size):
+        raise ValueError(f"size={tuple(size)!r}: expected inches, more than 0")
+    if dpi is None:
+        return
+    if not 0 < dpi < math.inf:
+        raise ValueError(f"dpi={dpi!r}: expected pixels per inch, more than 0")
+    if not all(1 <= inches * dpi < _MAX_PIXELS for inches in size):
+        raise ValueError(f"size={tuple(size)!r}, dpi={dpi!r}: expected inches that make 1 to {_MAX_PIXELS - 1} pixels")
+
+
+def _check_rows(
+    y_axis: str, rows: int, is_complex: bool, n_fft: int | None, has_frequencies: bool, f_max: float | None
+) -> None:
+    """ValueError where rows cannot be what ``y_axis`` says."""
+    if y_axis not in Y_AXES:
+        raise ValueError(f"y_axis={y_axis!r}: expected one of {', '.join(Y_AXES)}")
+    if is_complex and y_axis in ("mel", "mfcc"):
+        raise ValueError(f"y_axis={y_axis!r}: complex data is a spectrum, expected hz, log or index")
+    if has_frequencies and y_axis in ("mfcc", "index"):
+        raise ValueError(f"y_axis={y_axis!r}: rows that have frequencies are not numbered")
+    if f_max is not None and y_axis != "mel":
+        raise ValueError(f"f_max={f_max!r}: belongs to y_axis='mel', got y_axis={y_axis!r}")
+    if n_fft is not None and y_axis in ("hz", "log") and (n_fft < 1 or rows != n_fft // 2 + 1):
+        raise ValueError(f"n_fft={n_fft!r}: y_axis={y_axis!r} expects its n_fft // 2 + 1 bins, got {rows} rows of data")
+
+
 def _require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install fastspec[plot]") from error
+        raise ImportError("pictures need matplotlib: pip install 'fastspec[plot]'") from error
 
 
-def _as_array(data: Any, power: float) -> tuple[NDArray, float]:
-    """``data`` as a float [F, M] array, and its exponent (1 for the magnitude of a complex spectrum)."""
+def _as_array(data: Any) -> NDArray:
+    """``data`` as an [F, M] array that is not empty."""
     if hasattr(data, "detach"):
         data = data.detach().cpu().numpy()
     values = np.asarray(data)
@@ -193,11 +251,7 @@ def _as_array(data: Any, power: float) -> tuple[NDArray, float]:
         raise ValueError(f"data: expected two axes [F, M], got shape {values.shape}")
     if values.size == 0:
         raise ValueError(f"data: nothing to draw, shape {values.shape}")
-    if not (isinstance(power, (int, float)) and power > 0):
-        raise ValueError(f"power={power!r}: expected a number above 0")
-    if np.iscomplexobj(values):
-        return np.abs(values), 1.0
-    return values.astype(float, copy=False), float(power)
+    return values
 
 
 def _decibels(values: NDArray, power: float) -> NDArray:
@@ -243,16 +297,16 @@ def _thin(values: NDArray, axis: int, most: int) -> NDArray:
     return np.maximum.reduceat(values, starts, axis=axis)
 
 
-def _log_rows(values: NDArray, nyquist: float, f_min: float) -> tuple[NDArray, NDArray]:
-    """Rows evenly spaced in Hz, taken at logarithmically spaced frequencies by linear interpolation."""
+def _log_rows(values: NDArray, spacing: float, f_min: float) -> tuple[NDArray, NDArray]:
+    """Rows ``spacing`` Hz apart, taken at logarithmically spaced frequencies by linear interpolation."""
     rows = len(values)
     if rows < 3:
         raise ValueError(f"y_axis='log': expected 3 rows or more, got {rows}")
-    spacing = nyquist / (rows - 1)
+    highest = spacing * (rows - 1)
     lowest = f_min if f_min > 0 else spacing * max(1, math.ceil(20 / spacing))
-    if not lowest < nyquist:
-        raise ValueError(f"f_min={f_min!r}: expected less than half the sample rate, {nyquist} Hz")
-    centres = np.geomspace(lowest, nyquist, _LOG_ROWS)
+    if not lowest < highest:
+        raise ValueError(f"f_min={f_min!r}: expected less than the highest bin, {highest:g} Hz")
+    centres = np.geomspace(lowest, highest, _LOG_ROWS)
     place = np.minimum(centres / spacing, rows - 1)
     below = np.minimum(place.astype(int), rows - 2)
     share = (place - below)[:, None]

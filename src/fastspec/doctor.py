@@ -166,7 +166,7 @@ def _gpu_extra() -> str:
     if not torch.cuda.is_available():
         return ""
     major = "13" if (torch.version.cuda or "").startswith("13") else "12"
-    return f"pip install fastspec[cuda{major}]"
+    return f"pip install 'fastspec[cuda{major}]'"
 
 
 _LOOKS: dict[str, Callable[[], Finding]] = {
@@ -178,7 +178,7 @@ _LOOKS: dict[str, Callable[[], Finding]] = {
     "CuPy": _cupy,
     "Triton": _triton,
     "audio files": _soundfile,
-    "pictures": _optional("pictures", "matplotlib", "pip install fastspec[plot]"),
-    "safetensors": _optional("safetensors", "safetensors", "pip install fastspec[safetensors]"),
-    "resampling": _optional("resampling", "soxr", "pip install soxr"),
+    "pictures": _optional("pictures", "matplotlib", "pip install 'fastspec[plot]'"),
+    "safetensors": _optional("safetensors", "safetensors", "pip install 'fastspec[safetensors]'"),
+    "resampling": _optional("resampling", "soxr", "pip install 'fastspec[resample]'"),
 }

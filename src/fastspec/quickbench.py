@@ -140,8 +140,8 @@ def runner(path: Callable[[Tensor], Any], x: Tensor, backward: bool) -> Callable
 
 
 def turn_of(run: Callable[[], Any]) -> Callable[[], float]:
-    """A turn of ``run``, which gives the seconds of one call: first one untimed, for caches, threads and malloc
-    to be as in a loop of this call alone; then one timed, or as many as fill two milliseconds.
+    """A turn of ``run``, giving the seconds of one call: one untimed, for caches, threads and malloc to be as
+    in a loop of this call alone; then one timed, or as many as fill two milliseconds.
     """
     run()
     calls = max(1, round(0.002 / _seconds(run, 1)))
