@@ -156,6 +156,8 @@ def test_empty_band_warns_every_time():
     for _ in range(2):
         with pytest.warns(UserWarning, match="of 128 mel bands hold no frequency bin"):
             bases.mel_filterbank(101, 0.0, 8000.0, 128, 16000)
+        with pytest.warns(UserWarning, match="of 500 linear bands hold no frequency bin"):
+            bases.linear_filterbank(101, 0.0, 8000.0, 500, 16000)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,11 @@ def test_empty_band_warns_every_time():
         ({"n_freqs": 2.5}, "n_freqs"),
         ({"norm": "area"}, "norm.*area"),
         ({"mel_scale": "bark"}, "mel_scale.*bark"),
+        ({"mel_scale": ["htk"]}, "mel_scale.*htk"),
+        ({"norm": ["slaney"]}, "norm.*slaney"),
+        ({"sample_rate": "16000"}, "sample_rate.*'16000'"),
+        ({"f_min": None}, "f_min.*None"),
+        ({"n_mels": True}, "n_mels.*True"),
     ],
 )
 def test_mel_errors(changes, words):
@@ -181,6 +188,14 @@ def test_mel_errors(changes, words):
 def test_linear_errors():
     with pytest.raises(ValueError, match="n_filter"):
         bases.linear_filterbank(201, 0.0, 8000.0, 0, 16000)
+
+
+def test_inverse_weights():
+    for n_fft in (2, 3, 8, 9):
+        x = np.random.default_rng(n_fft).standard_normal(n_fft)
+        y, n = np.fft.rfft(x)[:, None], np.arange(n_fft)
+        waves = np.exp(2j * np.pi * np.arange(n_fft // 2 + 1)[:, None] * n / n_fft)
+        np.testing.assert_allclose((bases.inverse_weights(n_fft) * y * waves).real.sum(0), x, atol=1e-13)
 
 
 @pytest.mark.parametrize("norm", [None, "ortho"])

@@ -125,5 +125,22 @@ def test_explain(registry):
 
 
 def test_explain_every_dtype():
-    for dtype in (torch.float32, torch.float64, torch.int16):
+    for dtype in (torch.float32, torch.float64, torch.int16, torch.float16, torch.bfloat16):
         assert all(runs for _, runs, _ in explain(PLAN, dtype=dtype).rows)
+    assert "float16, computed in float32, on cpu" in str(explain(PLAN, dtype=torch.float16))
+    for dtype in (torch.int32, torch.complex64, "float32"):
+        with pytest.raises(ValueError, match=r"dtype must be .*, got .*"):
+            explain(PLAN, dtype=dtype)
+
+
+def test_explain_a_device_that_is_not_there():
+    """Nothing is allocated, so this machine need not have it; and what runs there is what `choose` takes."""
+    for device in ("cuda", "cuda:7", "xpu", "meta", torch.device("mps")):
+        assert {runs for _, runs, _ in explain(PLAN, device=device).rows} == {"reference"}
+    for device in ("gpu", None):
+        with pytest.raises(ValueError, match="device must be"):
+            explain(PLAN, device=device)
+    with pytest.raises(ValueError, match="'cpu' does not run on cuda tensors"):
+        explain(PLAN, device="cuda", backend="cpu")
+    with pytest.raises(ValueError, match=r"backend must be one of .*\['cpu'\]"):
+        explain(PLAN, backend=["cpu"])

@@ -1,5 +1,10 @@
 """The functions: values and gradients against torch, every documented error, every extra argument."""
 
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastspec.functional as F
-from fastspec import bases
+import fastspec.transforms as T
+from fastspec import _inputs, bases
 
 EPS = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 
@@ -217,6 +223,14 @@ def test_out(name):
     for wrong in (out[..., 1:].contiguous(), out.mT, out[:1], torch.empty_like(out, dtype=torch.float64)):
         with pytest.raises(ValueError, match="out"):
             function(x, out=wrong)
+    lazy = [torch.view_as_complex(torch.empty(*out.shape, 2)).conj()] if out.is_complex() else []
+    lazy.append(torch._neg_view(torch.empty_like(out)))
+    for wrong in lazy:  # as if it fitted, by dtype, shape and strides
+        with pytest.raises(ValueError, match="out must hold its values themselves"):
+            function(x, out=wrong)
+    for wrong in (5, [1.0], np.zeros(out.shape)):
+        with pytest.raises(ValueError, match=f"out must be a torch.Tensor, got {type(wrong).__name__}"):
+            function(x, out=wrong)
     with pytest.raises(ValueError, match="out"):
         function(x.requires_grad_(), out=out)
     with pytest.raises(ValueError, match=r"out.*float16"):
@@ -314,6 +328,45 @@ def test_numpy_is_refused():
         ({"filterbank": torch.ones(201)}, r"filterbank.*\[201\]"),
         ({"filterbank": torch.ones(201, 8, dtype=torch.int32)}, "filterbank.*int32"),
         ({"filterbank": torch.ones(201, 8, device="meta")}, "filterbank.*meta.*cpu"),
+        ({"filterbank": torch.ones(201, 0)}, r"filterbank.*K >= 1, got \[201, 0\]"),
+        ({"filterbank": np.ones((201, 8))}, "filterbank must be a torch.Tensor, got ndarray"),
+        ({"filterbank": [1.0]}, "filterbank must be a torch.Tensor, got list"),
+        ({"n_fft": [400]}, r"n_fft must be .*, got \[400\]"),
+        ({"hop_length": 2**50}, "hop_length must be at most 2147483647"),
+        ({"hop_length": 2**70}, "hop_length must be at most 2147483647"),
+        ({"center_pad": 2**70, "pad_mode": "constant"}, "center_pad must be at most"),
+        ({"pad": 2**70}, "pad must be at most"),
+        ({"pad": True}, "pad.*True"),
+        ({"pad": False}, "pad.*False"),
+        ({"pad_mode": ["reflect"]}, r"pad_mode.*\['reflect'\]"),
+        ({"center": "no"}, "center must be True or False, got 'no'"),
+        ({"window": ["hann"]}, r"window must be .*\['hann'\]"),
+        ({"window": np.hanning(400)}, "window must be a tensor, a name or"),
+        ({"window": ""}, "window.*''"),
+        ({"window": ("kaiser", [8.0])}, "window 'kaiser'.*number"),
+        ({"power": "2"}, "power.*'2'"),
+        ({"power": [2]}, r"power.*\[2\]"),
+        ({"power": "2", "log": "db"}, "power.*'2'"),
+        ({"log": ["ln"]}, r"log.*\['ln'\]"),
+        ({"log_scale": -1}, "log_scale must be .*-1"),
+        ({"floor": "a"}, "floor.*'a'"),
+        ({"eps": [0.0]}, r"eps.*\[0.0\]"),
+        ({"normalized": ["window"]}, "normalized.*window"),
+        ({"norm": ["slaney"]}, r"norm.*\['slaney'\]"),
+        ({"mel_scale": ["htk"]}, r"mel_scale.*\['htk'\]"),
+        ({"mel_scale": None}, "mel_scale.*None"),
+        ({"sample_rate": None}, "sample_rate.*None"),
+        ({"sample_rate": "16000"}, "sample_rate.*'16000'"),
+        ({"sample_rate": -5}, "sample_rate.*got -5$"),
+        ({"sample_rate": float("nan")}, "sample_rate.*nan"),
+        ({"sample_rate": float("inf")}, "sample_rate.*inf"),
+        ({"f_min": None}, "f_min.*None"),
+        ({"f_min": "a"}, "f_min.*'a'"),
+        ({"f_max": "a"}, "f_max.*'a'"),
+        ({"n_mels": True}, "n_mels.*True"),
+        ({"n_mels": [40]}, r"n_mels.*\[40\]"),
+        ({"backend": ["cpu"]}, r"backend.*\['cpu'\]"),
+        ({"dtype": "float64"}, "dtype.*float64"),
     ],
     ids=lambda v: ",".join(v) if isinstance(v, dict) else "",
 )
@@ -345,6 +398,22 @@ def test_cepstral_errors():
         F.mfcc(x, n_mels=40, top_db=-1.0)
     with pytest.raises(TypeError, match="log"):
         F.mfcc(x, n_mels=40, log="ln")
+    for function, arguments, words in (
+        (F.mfcc, {"n_mfcc": True}, "n_mfcc.*True"),
+        (F.mfcc, {"n_mfcc": [3]}, r"n_mfcc.*\[3\]"),
+        (F.mfcc, {"dct_norm": ["ortho"]}, "norm.*ortho"),
+        (F.mfcc, {"top_db": "80"}, "top_db.*'80'"),
+        (F.mfcc, {"dtype": torch.int16}, "dtype.*int16"),
+        (F.mfcc, {"filterbank": [1.0]}, "filterbank.*list"),
+        (F.lfcc, {"n_lfcc": 2.5}, "n_lfcc.*2.5"),
+        (F.lfcc, {"n_filter": True}, "n_filter.*True"),
+        (F.lfcc, {"sample_rate": "16000"}, "sample_rate.*'16000'"),
+        (F.lfcc, {"n_fft": "400"}, "n_fft.*'400'"),
+        (F.lfcc, {"waveform": [0.0]}, "waveform.*list"),
+        (F.mfcc, {"waveform": [0.0]}, "waveform.*list"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            function(**({"waveform": x} | ({"n_mels": 40} if function is F.mfcc else {}) | arguments))
 
 
 def test_inverse_errors():
@@ -360,6 +429,15 @@ def test_inverse_errors():
             F.istft(wrong)
     with pytest.raises(ValueError, match=r"length.*0"):
         F.istft(y, length=0)
+    for length in (2.5, float("nan"), "9", True, -5):
+        with pytest.raises(ValueError, match="length must be an integer >= 1, got"):
+            F.istft(y, length=length)
+        with pytest.raises(ValueError, match="length must be an integer >= 1, got"):
+            F.inverse_spectrogram(y, length, 3, None, 400, 100, 400, False)
+    for wrong, words in (({"spectrum": [1]}, "spectrum.*list"), ({"onesided": "yes"}, "onesided.*'yes'")):
+        with pytest.raises(ValueError, match=words):
+            F.istft(**({"spectrum": y} | wrong))
+    assert F.istft(y.to("meta")).shape == F.istft(y).shape
     with pytest.raises(ValueError, match=r"samples 0 to 0 of the result \(1 samples"):
         F.istft(y, center=False)
     with pytest.raises(ValueError, match="samples 200 to 299 of the result"):
@@ -381,6 +459,20 @@ def test_amplitude_to_db_and_filterbank_errors():
         F.amplitude_to_DB(torch.zeros(3, 4), 10.0, 1e-10, 0.0, float("nan"))
     with pytest.raises(ValueError, match=r"spectrogram.*complex64"):
         F.apply_filterbank(torch.zeros(3, 4, dtype=torch.complex64), torch.ones(3, 2))
+    for arguments, words in (
+        (([1.0], 10.0, 1e-10, 0.0), "x must be a torch.Tensor, got list"),
+        ((torch.ones(3, 4), float("nan"), 1e-10, 0.0), "multiplier.*nan"),
+        ((torch.ones(3, 4), 10.0, "a", 0.0), "amin.*'a'"),
+        ((torch.ones(3, 4), 10.0, 1e-10, None), "db_multiplier.*None"),
+        ((torch.ones(3, 4), 10.0, 1e-10, 0.0, "80"), "top_db.*'80'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            F.amplitude_to_DB(*arguments)
+    assert F.amplitude_to_DB(torch.zeros(0, 3, 4), 10.0, 1e-10, 0.0, 80.0).shape == (0, 3, 4)
+    with pytest.raises(ValueError, match=r"spectrogram must have shape \[..., 201, M\].*got \[200, 4\]"):
+        F.apply_filterbank(torch.ones(200, 4), torch.ones(201, 2))
+    with pytest.raises(ValueError, match=r"spectrogram.*list"):
+        F.apply_filterbank([1.0], torch.ones(201, 2))
     with pytest.raises(ValueError, match=r"filterbank.*3"):
         F.apply_filterbank(torch.zeros(3, 4), torch.ones(4, 2))
 
@@ -422,6 +514,83 @@ def test_compile_with_warm_constants():
     torch._dynamo.reset()
     for ours, truth in zip(torch.compile(function, fullgraph=True, backend="aot_eager")(x), expected, strict=True):
         assert_close(ours, truth)
+
+
+def compile_cold():
+    """Compile every function and module with no constant made before, and compare. Runs in a process of its own."""
+    warnings.simplefilter("ignore")
+    x = noise(2, 600)
+    y = torch_stft(x, 64, 32, 64, torch.hann_window(64))
+    mel = {"n_fft": 64, "n_mels": 8}
+    cases = [
+        *((function, x) for function in FUNCTIONS.values()),
+        (lambda x: F.mel_spectrogram(x, **mel, window=("kaiser", 8.0), log="db", normalized=True), x),
+        (lambda y: F.istft(y, 64, 32, length=590), y),
+        (lambda y: F.inverse_spectrogram(y, None, 0, None, 64, 32, 64, False), y),
+        (lambda v: F.amplitude_to_DB(v, 10.0, 1e-10, 0.0, 80.0), y.abs()),
+        (lambda v: F.apply_filterbank(v, torch.ones(33, 3)), y.abs()),
+        (T.Spectrogram(64), x),
+        (T.InverseSpectrogram(64), y),
+        (T.MelScale(8, n_stft=33), y.abs()),
+        (T.MelSpectrogram(**mel), x),
+        (T.MFCC(n_mfcc=5, melkwargs=mel), x),
+        (T.LFCC(n_filter=8, n_lfcc=5, speckwargs={"n_fft": 64}), x),
+        (T.AmplitudeToDB(top_db=80.0), y.abs()),
+    ]
+    for function, argument in cases:
+        torch._dynamo.reset()
+        _inputs._constants.clear()
+        ours = torch.compile(function, fullgraph=True, backend="aot_eager")(argument)
+        torch.testing.assert_close(ours, function(argument))
+
+
+def test_compile_with_cold_constants():
+    subprocess.run(
+        [sys.executable, "-c", "import test_functional; test_functional.compile_cold()"],
+        cwd=Path(__file__).parent,
+        check=True,
+    )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dynamo instantiates torch.autograd.Function
+def test_compile_with_changing_numbers():
+    """From the second value on torch.compile makes an argument symbolic; the constants need its number."""
+    for function, values in (
+        (lambda x, n: F.stft(x, n, 4), (16, 20, 24)),
+        (lambda x, f: F.mel_spectrogram(x, n_fft=64, n_mels=8, f_min=f), (0.0, 30.5, 40.5)),
+        (lambda x, n: F.istft(F.stft(x, 64), 64, length=n), (400, 390, 380)),
+    ):
+        torch._dynamo.reset()
+        compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+        for value in values:
+            assert_close(compiled(noise(1, 500), value), function(noise(1, 500), value))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compile_with_out():
+    def function(x, out):
+        return F.mel_spectrogram(x, n_fft=64, n_mels=8, out=out)
+
+    x, out = noise(1, 500), torch.empty(1, 8, 16)
+    torch._dynamo.reset()
+    torch.compile(function, fullgraph=True, backend="aot_eager")(x, out)
+    assert_close(out, function(x, None))
+
+
+def test_empty_bands_warn_at_the_caller():
+    calls = (
+        lambda: F.mel_spectrogram(noise(500), n_fft=62, n_mels=39),
+        lambda: F.lfcc(noise(500), n_fft=62, n_filter=390, n_lfcc=3),
+        lambda: bases.mel_filterbank(11, 0.0, 8000.0, 39, 16000),
+        *2 * (lambda: T.MelSpectrogram(n_fft=62, n_mels=39),),
+        *2 * (lambda: T.MFCC(n_mfcc=3, melkwargs={"n_fft": 62, "n_mels": 39}),),
+        *2 * (lambda: T.LFCC(n_filter=390, n_lfcc=3, speckwargs={"n_fft": 62}),),
+    )
+    _inputs._constants.clear()
+    for call in calls:
+        with pytest.warns(UserWarning, match="of 390? (mel|linear) bands hold no frequency bin") as caught:
+            call()
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 @settings(max_examples=40, deadline=None)

@@ -93,6 +93,13 @@ def test_min_length_is_the_shortest_that_passes(pad_mode, center_pad, n_fft):
         ({"n_fft": 400, "pad_mode": "mirror"}, "pad_mode must be one of 'reflect', .*, got 'mirror'"),
         ({"n_fft": 400, "center_pad": -1}, "center_pad must be an integer >= 0, got -1"),
         ({"n_fft": 400, "center_pad": 5, "center": False}, "center_pad needs center=True"),
+        ({"n_fft": 400, "center_pad": 2**31, "pad_mode": "constant"}, "center_pad must be at most 2147483647"),
+        ({"n_fft": 400, "hop_length": 2**31}, "hop_length must be at most 2147483647, got 2147483648"),
+        ({"n_fft": 400, "hop_length": 2**70}, "hop_length must be at most 2147483647, got"),
+        ({"n_fft": [400]}, r"n_fft must be an integer from 2 to 65536, got \[400\]"),
+        ({"n_fft": 400, "pad_mode": ["reflect"]}, r"pad_mode must be one of 'reflect', .*, got \['reflect'\]"),
+        ({"n_fft": 400, "center": "no"}, "center must be True or False, got 'no'"),
+        ({"n_fft": 400, "onesided": 1}, "onesided must be True or False, got 1"),
     ],
 )
 def test_plan_errors(arguments, message):
@@ -115,12 +122,21 @@ def test_plan_errors(arguments, message):
         ({"floor": math.nan}, "floor must be a finite number >= 0, got nan"),
         ({"floor_mode": "max"}, "floor_mode must be one of 'clamp', 'add', got 'max'"),
         ({"log": "log1p", "scale": 0.0}, "scale must be a finite number > 0, got 0.0"),
+        ({"power": "2"}, "power must be a finite number > 0, got '2'"),
+        ({"power": [2]}, r"power must be a finite number > 0, got \[2\]"),
+        ({"power": torch.tensor(2.0)}, "power must be a finite number > 0, got tensor"),  # it could change later
+        ({"log": ["ln"]}, r"log must be one of .*, got \['ln'\]"),
         ({"log": "db", "multiplier": math.inf}, "multiplier must be a finite number > 0, got inf"),
     ],
 )
 def test_ending_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         Ending.make(**arguments)
+
+
+def test_the_largest_hop_runs():
+    plan = FramePlan.make(16, 2**31 - 1)
+    assert torch.ops.fastspec.frame_transform(torch.ones(1, 20), torch.ones(16), *plan.args(), "").shape == (1, 9, 1)
 
 
 def test_too_short_clips_say_why():

@@ -5,7 +5,9 @@ import inspect
 import io
 import subprocess
 import sys
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from peers import torchaudio
@@ -142,6 +144,8 @@ def test_window_fn():
     symmetric = T.Spectrogram(window_fn="hann", wkwargs={"periodic": False})
     assert torch.equal(symmetric.window, T.Spectrogram(wkwargs={"periodic": False}).window)
     assert symmetric.window[-1] == 0
+    array = T.Spectrogram(window_fn=np.hanning)
+    torch.testing.assert_close(array.window, symmetric.window)
     kaiser = T.Spectrogram(window_fn=("kaiser", 9.0), win_length=123, hop_length=50)
     torch.testing.assert_close(kaiser.window, torch.kaiser_window(123, True, 9.0))
 
@@ -239,11 +243,50 @@ def test_compile_fullgraph():
         ("LFCC", {"f_min": 8000.0}, "f_min"),
         ("AmplitudeToDB", {"stype": "dB"}, "stype.*dB"),
         ("AmplitudeToDB", {"top_db": -1.0}, "top_db.*-1"),
+        ("AmplitudeToDB", {"top_db": "80"}, "top_db.*'80'"),
+        ("AmplitudeToDB", {"stype": ["power"]}, "stype.*power"),
+        ("Spectrogram", {"n_fft": None}, "n_fft.*None"),
+        ("Spectrogram", {"win_length": "x"}, "win_length.*'x'"),
+        ("Spectrogram", {"n_fft": 64, "win_length": 1}, "hop_length must be given when win_length // 2 is 0"),
+        ("Spectrogram", {"backend": "gpu"}, "backend.*'gpu'"),
+        ("Spectrogram", {"dtype": torch.int32}, "dtype.*int32"),
+        ("Spectrogram", {"trainable": True}, "trainable must be among window, got True"),
+        ("Spectrogram", {"window_fn": ["hann"]}, "window.*hann"),
+        ("Spectrogram", {"window_fn": lambda n: torch.ones(n + 1)}, r"window.*\[400\].*\[401\]"),
+        ("Spectrogram", {"window_fn": lambda n: None}, "window_fn must return a tensor or an array, got NoneType"),
+        ("Spectrogram", {"center": "no"}, "center.*'no'"),
+        ("Spectrogram", {"power": "2"}, "power.*'2'"),
+        ("Spectrogram", {"log": "log1p", "log_scale": -1}, "log_scale.*-1"),
+        ("InverseSpectrogram", {"n_fft": None}, "n_fft.*None"),
+        ("InverseSpectrogram", {"backend": "gpu"}, "backend.*'gpu'"),
+        ("MelScale", {"sample_rate": "16000"}, "sample_rate.*'16000'"),
+        ("MelSpectrogram", {"n_fft": "400"}, "n_fft.*'400'"),
+        ("MelSpectrogram", {"n_mels": True}, "n_mels.*True"),
+        ("LFCC", {"sample_rate": None}, "sample_rate.*None"),
+        ("LFCC", {"backend": "gpu"}, "backend.*'gpu'"),
+        ("MFCC", {"n_mfcc": float("nan"), "melkwargs": {"n_mels": 40}}, "n_mfcc.*nan"),
     ],
 )
 def test_errors(name, arguments, words):
     with pytest.raises(ValueError, match=words):
         getattr(T, name)(**arguments)
+
+
+def test_wrong_inputs():
+    with pytest.raises(ValueError, match=r"spectrogram must have shape \[..., 201, M\].*got \[200, 4\]"):
+        T.MelScale(40)(torch.ones(200, 4))
+    with pytest.raises(ValueError, match=r"x must be a torch\.Tensor, got list"):
+        T.AmplitudeToDB()([1.0])
+
+
+def test_export_and_jit_trace():
+    x = noise(1, 1000)
+    module = T.MFCC(n_mfcc=5, melkwargs=MEL)
+    assert torch.equal(torch.export.export(module, (x,)).module()(x), module(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer finds the checks of shapes
+        traced = torch.jit.trace(module, (x,))
+    assert torch.equal(traced(x), module(x))
 
 
 def test_warnings():

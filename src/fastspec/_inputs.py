@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+import numbers
+import operator
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from . import bases
-from .plan import Ending
+from ._checks import integer, real
+from .plan import Ending, cached
 
 Window = Tensor | str | tuple[str, float] | None
 
@@ -19,10 +19,16 @@ _REAL_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _constants: dict[tuple, Tensor] = {}
 
 
-def constant(build: Callable[..., NDArray], args: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """``build(*args)``, cast last and kept for the next call with the same arguments."""
+def constant(build: str, args: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``bases.<build>(*args)``, cast last and kept for the next call with the same arguments."""
+    if torch.compiler.is_compiling():
+        args = tuple(operator.index(a) if isinstance(a, int) else a for a in args)  # symbolic sizes become numbers
+        return _make_constant(build, args, dtype, device)
     key = (build, args, dtype, device)
-    tensor = _constants.get(key)
+    try:
+        tensor = _constants.get(key)
+    except TypeError:  # an unhashable argument, which the builder's checks name
+        tensor = None
     if tensor is None:
         tensor = _make_constant(*key)
         if type(tensor) is Tensor:  # not a fake one of a tracer
@@ -32,15 +38,35 @@ def constant(build: Callable[..., NDArray], args: tuple, dtype: torch.dtype, dev
     return tensor
 
 
-@torch.compiler.disable()
-def _make_constant(build: Any, args: Any, dtype: Any, device: Any) -> Tensor:
+@torch.compiler.allow_in_graph  # torch.compile takes it for one operator and does not look inside
+def _make_constant(build: str, args: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
+    array = getattr(bases, build)(*(float(a) if isinstance(a, torch.SymFloat) else a for a in args))
     with torch.inference_mode(False):  # an inference tensor could not be saved for a later backward
-        return torch.tensor(build(*args), dtype=dtype, device=device)
+        return torch.tensor(array, dtype=dtype, device=device)
 
 
 def compute_dtype(given: torch.dtype) -> torch.dtype:
     """Half precision and int16 are computed in float32."""
     return torch.float64 if given is torch.float64 else torch.float32
+
+
+def result_dtype(waveform: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """The dtype of the (real) result for these samples; ValueError for samples of another type or dtype."""
+    if not isinstance(waveform, Tensor):
+        raise ValueError(f"waveform must be a torch.Tensor, got {type(waveform).__name__}")
+    given = waveform.dtype
+    if given not in _REAL_DTYPES and given is not torch.int16:
+        raise ValueError(f"waveform must be a real floating point or int16 tensor, got {given}")
+    if dtype is None:
+        return torch.float32 if given is torch.int16 else given
+    return check_dtype(dtype)
+
+
+def check_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Raise ValueError unless results can have this dtype."""
+    if dtype not in _REAL_DTYPES:
+        raise ValueError(f"dtype must be a real floating point dtype, got {dtype}")
+    return dtype
 
 
 def fold_waveform(waveform: Tensor, dtype: torch.dtype | None) -> tuple[Tensor, torch.dtype, torch.dtype]:
@@ -50,20 +76,10 @@ def fold_waveform(waveform: Tensor, dtype: torch.dtype | None) -> tuple[Tensor, 
         The clips [B, T] (float32, float64 or, when computed in float32, int16), the compute dtype, the
         result's dtype.
     """
-    if not isinstance(waveform, Tensor):
-        raise ValueError(f"waveform must be a torch.Tensor, got {type(waveform).__name__}")
-    given = waveform.dtype
-    if given not in _REAL_DTYPES and given is not torch.int16:
-        raise ValueError(f"waveform must be a real floating point or int16 tensor, got {given}")
+    result = result_dtype(waveform, dtype)
     if waveform.dim() == 0 or waveform.numel() == 0:
         raise ValueError(f"waveform is empty: shape {tuple(waveform.shape)}; expected [..., T] with T >= 1")
-    if dtype is None:
-        result = torch.float32 if given is torch.int16 else given
-    elif dtype in _REAL_DTYPES:
-        result = dtype
-    else:
-        raise ValueError(f"dtype must be a real floating point dtype, got {dtype}")
-    compute = compute_dtype(result)
+    given, compute = waveform.dtype, compute_dtype(result)
     if given is torch.int16:
         if compute is torch.float64:
             waveform = waveform.to(compute) / 32768.0
@@ -86,14 +102,19 @@ def unfold(result: Tensor, leading: torch.Size, dtype: torch.dtype) -> Tensor:
 def make_window(window: Window, win_length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The window [win_length] in the compute dtype; None is a periodic Hann window."""
     if not isinstance(window, Tensor):
-        return constant(bases.get_window, (window or "hann", win_length), dtype, device)
+        return constant("get_window", ("hann" if window is None else window, win_length), dtype, device)
+    check_window(window, win_length)
+    if window.device != device:
+        raise ValueError(f"window lies on {window.device}, the data on {device}: expected one device")
+    return window if window.dtype is dtype else window.to(dtype)
+
+
+def check_window(window: Tensor, win_length: int) -> None:
+    """Raise ValueError unless a tensor can be a window of this length."""
     if window.dim() != 1 or window.shape[0] != win_length:
         raise ValueError(f"window must have shape [win_length] = [{win_length}], got {list(window.shape)}")
     if not window.is_floating_point():
         raise ValueError(f"window must be a real floating point tensor, got {window.dtype}")
-    if window.device != device:
-        raise ValueError(f"window lies on {window.device}, the data on {device}: expected one device")
-    return window if window.dtype is dtype else window.to(dtype)
 
 
 def normalization(normalized: bool | str) -> str:
@@ -102,7 +123,7 @@ def normalization(normalized: bool | str) -> str:
         return ""
     if normalized is True:
         return "window"
-    if normalized in ("window", "frame_length"):
+    if isinstance(normalized, str) and normalized in ("window", "frame_length"):
         return normalized
     raise ValueError(f'normalized must be a bool, "window" or "frame_length", got {normalized!r}')
 
@@ -120,8 +141,10 @@ def normalize_window(window: Tensor, kind: str, n_fft: int, inverse: bool = Fals
 
 def make_bank(bank: Tensor, n_bins: int, dtype: torch.dtype, device: torch.device, name: str = "filterbank") -> Tensor:
     """Check a matrix [n_bins, K] that multiplies the bins of a spectrum."""
-    if bank.dim() != 2 or bank.shape[0] != n_bins:
-        raise ValueError(f"{name} must have shape [{n_bins}, K], got {list(bank.shape)}")
+    if not isinstance(bank, Tensor):
+        raise ValueError(f"{name} must be a torch.Tensor, got {type(bank).__name__}")
+    if bank.dim() != 2 or bank.shape[0] != n_bins or bank.shape[1] < 1:
+        raise ValueError(f"{name} must have shape [{n_bins}, K] with K >= 1, got {list(bank.shape)}")
     if not bank.is_floating_point():
         raise ValueError(f"{name} must be a real floating point tensor, got {bank.dtype}")
     if bank.device != device:
@@ -129,12 +152,29 @@ def make_bank(bank: Tensor, n_bins: int, dtype: torch.dtype, device: torch.devic
     return bank if bank.dtype is dtype else bank.to(dtype)
 
 
-def check_pad(pad: int) -> None:
-    """Raise ValueError unless pad is a number of samples."""
-    if not isinstance(pad, int) or pad < 0:
-        raise ValueError(f"pad must be an integer of at least 0, got {pad!r}")
+def highest(f_max: float | None, sample_rate: float) -> float:
+    """f_max, by default torchaudio's sample_rate // 2."""
+    return float(real("sample_rate", sample_rate, 2.0) // 2) if f_max is None else f_max
 
 
+@cached
+def bank_arguments(
+    n_freqs: int, f_min: float, f_max: float | None, n_bands: int, sample_rate: float, bands_name: str
+) -> tuple[int, float, float, int, float]:
+    """Checked arguments of a filterbank. As in torchaudio, the last bin is taken for sample_rate // 2 Hz."""
+    rate = real("sample_rate", sample_rate, 2.0)
+    high = highest(f_max, sample_rate)
+    n_freqs, n_bands = integer("n_freqs", n_freqs, 1), integer(bands_name, n_bands, 1)
+    return n_freqs, real("f_min", f_min), real("f_max", high), n_bands, rate // 2 * 2
+
+
+def check_top_db(top_db: float | None) -> None:
+    """Raise ValueError unless top_db is a range in decibels or None; infinity is no limit either."""
+    if top_db is not None and not (isinstance(top_db, numbers.Real) and top_db >= 0):
+        raise ValueError(f"top_db must be at least 0 or None, got {top_db!r}")
+
+
+@cached
 def make_ending(
     power: float | None, eps: float, log: str | None, floor: float, floor_mode: str, log_scale: float
 ) -> Ending | None:
@@ -143,5 +183,6 @@ def make_ending(
         if log is not None or eps != 0.0:
             raise ValueError(f"power=None keeps the complex spectrum, without log or eps: got log={log!r}, eps={eps!r}")
         return None
-    multiplier = 20.0 / power if log == "db" and power else 10.0
+    power, log_scale = real("power", power, 0.0, strict=True), real("log_scale", log_scale, 0.0, strict=True)
+    multiplier = 20.0 / power if isinstance(log, str) and log == "db" else 10.0
     return Ending.make(power, eps, log, floor, floor_mode, log_scale, multiplier)

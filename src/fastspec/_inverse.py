@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ._checks import flag, integer
 from ._inputs import Window, constant, make_window, normalize_window
 from .ops._autograd import is_direct
 from .ops.overlap_add import overlap_add
@@ -40,7 +41,11 @@ def invert(
     Returns:
         Samples [..., length].
     """
-    n_bins = plan.n_bins if onesided else plan.n_fft
+    if not isinstance(spectrum, Tensor):
+        raise ValueError(f"spectrum must be a torch.Tensor, got {type(spectrum).__name__}")
+    if length is not None:
+        length = integer("length", length, 1, largest=sys.maxsize)
+    n_bins = plan.n_bins if flag("onesided", onesided) else plan.n_fft
     if not spectrum.is_complex() or spectrum.dtype is torch.complex32:
         raise ValueError(f"spectrum must be a complex64 or complex128 tensor, got {spectrum.dtype}")
     if spectrum.dim() < 2 or spectrum.shape[-2] != n_bins or spectrum.numel() == 0:
@@ -54,12 +59,12 @@ def invert(
     start = plan.pad
     stop = covered - plan.pad if length is None else min(start + length, covered)
     if stop <= start:
-        raise ValueError(f"length must be at least 1 sample, got {stop - start if length is None else length}")
+        raise ValueError(f"length must be at least 1 sample, got {stop - start}: the frames cover no more than padding")
 
     w = make_window(window, plan.win_length, real, device)
     dual = normalize_window(w, normalized, plan.n_fft, inverse=True)
     uncut = FramePlan.make(plan.n_fft, plan.hop_length, plan.win_length, False)
-    weights = constant(_bin_weights, (plan.n_fft,), real, device)
+    weights = constant("inverse_weights", (plan.n_fft,), real, device)
     frames = overlap_add(y * weights, dual, uncut, covered, backend)
     x = frames[:, start:stop] / _envelope(w, uncut, n_frames, start, stop)
 
@@ -68,15 +73,6 @@ def invert(
         warnings.warn(f"length = {length} exceeds what the frames cover by {missing} samples: zeros", stacklevel=3)
         x = torch.nn.functional.pad(x, (0, missing))
     return x.reshape(leading + x.shape[1:])
-
-
-def _bin_weights(n_fft: int) -> np.ndarray:
-    """Weights [F, 1] that make the real part of a one-sided sum the inverse DFT: interior bins count 2."""
-    weights = np.full((n_fft // 2 + 1, 1), 2.0 / n_fft)
-    weights[0] /= 2
-    if n_fft % 2 == 0:
-        weights[-1] /= 2
-    return weights
 
 
 def _envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, stop: int) -> Tensor:
@@ -109,7 +105,7 @@ def _build_envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, 
     sums = partial[(j + 1).clamp(max=blocks)] - partial[(j + 1 - n_frames).clamp(0, blocks)]
     first = start // hop * hop
     envelope = sums.view(-1)[start - first : stop - first]
-    if not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and not envelope.is_meta:
         _check_envelope(envelope.detach())
     return envelope.to(window.dtype)
 

@@ -5,7 +5,8 @@ A backend is a module per op (`ops/<op>/reference.py`, `ops/<op>/_cpu.py`) with
     refuse(plan, *tensors) -> str | None      why it cannot run, or None
     forward(*tensors, plan, ..., out=None)    the op itself
 
-A refusal may depend on the plan, on dtypes and on the device, not on sizes: choices are remembered by these.
+A refusal may depend on the plan, on dtypes and on the device, not on sizes: choices are remembered by these, and
+`explain` asks with objects that have no more than these.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ OPS = ("frame_transform", "overlap_add", "basis_grad", "spectral_power")
 FILES = {"cpu": "_cpu", "reference": "reference"}
 ORDER = {"cpu": ("cpu", "reference")}
 OTHER_DEVICES = ("reference",)
+HALVES = (torch.float16, torch.bfloat16)
 
 _loaded: dict[tuple[str, str], Any] = {}
 _chosen: dict[tuple, Any] = {}
@@ -78,22 +80,27 @@ def _decide(op: str, backend: str, plan: FramePlan, tensors: tuple[Tensor | None
     return module
 
 
+def check_backend(backend: str | None) -> str:
+    """The name of a backend, "" for None; ValueError where it is unknown."""
+    if backend is None:
+        return ""
+    if not isinstance(backend, str) or (backend and backend not in FILES):
+        raise ValueError(f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}")
+    return backend
+
+
 def _order(backend: str, device: str) -> tuple[str, ...]:
     """The backends to ask, first to last, for tensors of this device type."""
     order = ORDER.get(device, OTHER_DEVICES)
-    if not backend:
+    if not check_backend(backend):
         return order
-    if backend not in FILES:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, FILES))} or '' (automatic), got {backend!r}")
     if backend not in order:
         allowed = ", ".join(map(repr, order))
         raise ValueError(f"backend {backend!r} does not run on {device} tensors; allowed there: {allowed}")
     return (backend,)
 
 
-def _ask(
-    op: str, order: tuple[str, ...], plan: FramePlan, tensors: tuple[Tensor | None, ...]
-) -> tuple[Any, dict[str, str]]:
+def _ask(op: str, order: tuple[str, ...], plan: FramePlan, tensors: tuple[Any, ...]) -> tuple[Any, dict[str, str]]:
     """The first backend of the order that does not refuse, or None, and the reasons of those before it."""
     refused = {}
     for name in order:
@@ -106,6 +113,14 @@ def _ask(
 
 
 @dataclass(frozen=True)
+class _Stand:
+    """As much of a tensor as a refusal may look at."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What `explain` found. Print it, or read `rows`: (op, who runs it or None, {who refuses: why})."""
 
@@ -115,7 +130,8 @@ class Explanation:
     rows: tuple[tuple[str, str | None, dict[str, str]], ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.plan}", f"{str(self.dtype).removeprefix('torch.')} on {self.device}"]
+        computed = ", computed in float32," if self.dtype in HALVES else ""
+        lines = [f"{self.plan}", f"{str(self.dtype).removeprefix('torch.')}{computed} on {self.device}"]
         for op, runs, refused in self.rows:
             lines.append(f"  {op:<16} {runs or 'nobody'}")
             lines += [f"  {'':<16}   {name} refuses: {reason}" for name, reason in refused.items()]
@@ -129,27 +145,31 @@ def explain(
 
     Args:
         what: a FramePlan, or anything with a `plan` attribute (the transforms have one).
-        device: where the signal is.
-        dtype: torch.float32, torch.float64 or torch.int16, the dtype of the signal.
+        device: where the signal is; this machine need not have it.
+        dtype: of the signal: torch.float32, torch.float64, torch.int16, or torch.float16 and torch.bfloat16,
+            which are computed in float32.
         backend: ask about this backend alone; "" for the automatic order.
 
     Raises:
-        ValueError: `what` has no plan, or the backend's name is unknown.
+        ValueError: `what` has no plan, or device, dtype or the backend's name is unknown.
     """
     plan = getattr(what, "plan", what)
     if not isinstance(plan, FramePlan):
         raise ValueError(f"what must be a FramePlan or have a `plan` attribute, got {type(what).__name__}")
-    device = torch.device(device)
-    real = torch.float64 if dtype == torch.float64 else torch.float32
-    x = torch.zeros(1, plan.min_length, dtype=dtype, device=device)
-    window = torch.zeros(plan.win_length, dtype=real, device=device)
-    bank = torch.zeros(plan.n_bins, 1, dtype=real, device=device)
-    y = torch.zeros(1, plan.n_bins, plan.n_frames(plan.min_length), dtype=real.to_complex(), device=device)
+    if dtype not in (torch.float32, torch.float64, torch.int16, *HALVES):
+        raise ValueError(f"dtype must be float32, float64, int16, float16 or bfloat16, got {dtype!r}")
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError, AssertionError):
+        raise ValueError(f"device must be a torch.device or the name of one, got {device!r}") from None
+    real = torch.float64 if dtype is torch.float64 else torch.float32
+    x = _Stand(real if dtype in HALVES else dtype, device)
+    window, y = _Stand(real, device), _Stand(real.to_complex(), device)
     tensors = {
         "frame_transform": (x, window),
         "overlap_add": (y, window),
         "basis_grad": (x, y),
-        "spectral_power": (x, window, bank),
+        "spectral_power": (x, window, window),
     }
     order = _order(backend, device.type)
     rows = []

@@ -14,7 +14,8 @@ Arguments that several functions share:
         each side then (default n_fft // 2; HiFi-GAN and its kin: (n_fft - hop_length) // 2).
     pad_mode: "reflect", "constant" (zeros), "replicate", "circular".
     normalized: True or "window" divides the spectrum by the window's L2 norm, "frame_length" by sqrt(n_fft).
-    power: exponent p of the magnitude; eps: added under the root, (|y|^2 + eps)^(p/2).
+    power: exponent p of the magnitude; eps: added under the root, (|y|^2 + eps)^(p/2). The native float32
+        kernel squares first, so magnitudes below 1e-19 fade to 0.
     log: None, "ln", "log10", "log1p" (ln(1 + log_scale u)) or "db" (20/p log10 u, decibels whatever p is).
         floor: smallest value under ln, log10 and db; floor_mode "add" adds it instead of clamping.
     dtype: compute in, and return, this dtype. Default: the waveform's. float16 and bfloat16 are computed in
@@ -25,22 +26,25 @@ Arguments that several functions share:
         recorded.
 
 Errors: ValueError names the argument, its value and what is allowed. NaN and infinity among the samples reach
-the frames that hold them and no others.
+the frames that hold them and no others. A NaN inside a window or a filterbank is not looked for (that would cost
+a pass) and reaches every result that it weights.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import bases
+from ._checks import integer, real
 from ._inputs import (
     Window,
-    check_pad,
+    bank_arguments,
+    check_top_db,
     compute_dtype,
     constant,
     fold_waveform,
@@ -49,9 +53,11 @@ from ._inputs import (
     make_window,
     normalization,
     normalize_window,
+    result_dtype,
     unfold,
 )
 from ._inverse import invert
+from .dispatch import check_backend
 from .ops.frame_transform import frame_transform
 from .ops.spectral_power import spectral_power
 from .plan import Ending, FramePlan
@@ -182,7 +188,7 @@ def istft(
             samples.
     """
     plan = FramePlan.make(n_fft, _quarter(n_fft, hop_length), win_length, center, "constant", True, center_pad)
-    return invert(spectrum, window, plan, length, normalization(normalized), onesided, backend or "")
+    return invert(spectrum, window, plan, length, normalization(normalized), onesided, check_backend(backend))
 
 
 def inverse_spectrogram(
@@ -214,9 +220,9 @@ def inverse_spectrogram(
         Samples [..., length].
     """
     plan = FramePlan.make(n_fft, hop_length, win_length, center, "constant", True, center_pad)
-    check_pad(pad)
-    padded = length + 2 * pad if length is not None else None
-    samples = invert(spectrogram, window, plan, padded, normalization(normalized), onesided, backend or "")
+    pad = integer("pad", pad, 0)
+    padded = None if length is None else integer("length", length, 1, largest=sys.maxsize // 2) + 2 * pad
+    samples = invert(spectrogram, window, plan, padded, normalization(normalized), onesided, check_backend(backend))
     return samples if length is None or pad == 0 else samples[..., pad : pad + length]
 
 
@@ -270,8 +276,8 @@ def mel_spectrogram(
     plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, True, center_pad)
     if filterbank is None:
         bank = (
-            bases.mel_filterbank,
-            _mel_arguments(plan.n_bins, f_min, f_max, n_mels, sample_rate, norm, mel_scale),
+            "mel_filterbank",
+            (*bank_arguments(plan.n_bins, f_min, f_max, n_mels, sample_rate, "n_mels"), norm, mel_scale),
         )
     else:
         bank = filterbank
@@ -304,9 +310,7 @@ def mfcc(
     Returns:
         [..., n_mfcc, M].
     """
-    n_bands = mel["filterbank"].shape[-1] if mel.get("filterbank") is not None else mel.get("n_mels", 128)
-    matrix = (bases.create_dct, (n_mfcc, n_bands, dct_norm)) if dct is None else dct
-    return _cepstrum(waveform, matrix, log_mels, top_db, sample_rate=sample_rate, **mel)
+    return _cepstrum(waveform, dct, ("n_mfcc", n_mfcc, dct_norm), log_mels, top_db, sample_rate=sample_rate, **mel)
 
 
 def lfcc(
@@ -339,11 +343,11 @@ def lfcc(
         [..., n_lfcc, M].
     """
     if filterbank is None:
-        high = float(sample_rate // 2) if f_max is None else f_max
-        arguments = (spectral.get("n_fft", 400) // 2 + 1, f_min, high, n_filter, sample_rate // 2 * 2)
-        filterbank = _constant_like(waveform, spectral.get("dtype"), bases.linear_filterbank, arguments)
-    matrix = (bases.create_dct, (n_lfcc, filterbank.shape[-1], dct_norm)) if dct is None else dct
-    return _cepstrum(waveform, matrix, log_lf, top_db, filterbank=filterbank, **spectral)
+        n_freqs = FramePlan.make(spectral.get("n_fft", 400)).n_bins
+        arguments = bank_arguments(n_freqs, f_min, f_max, n_filter, sample_rate, "n_filter")
+        dtype = compute_dtype(result_dtype(waveform, spectral.get("dtype")))
+        filterbank = constant("linear_filterbank", arguments, dtype, waveform.device)
+    return _cepstrum(waveform, dct, ("n_lfcc", n_lfcc, dct_norm), log_lf, top_db, filterbank=filterbank, **spectral)
 
 
 def apply_filterbank(spectrogram: Tensor, filterbank: Tensor) -> Tensor:
@@ -351,9 +355,16 @@ def apply_filterbank(spectrogram: Tensor, filterbank: Tensor) -> Tensor:
 
     From samples, ``mel_spectrogram(filterbank=...)`` is faster: it never writes the spectrogram.
     """
+    if not isinstance(spectrogram, Tensor):
+        raise ValueError(f"spectrogram must be a torch.Tensor, got {type(spectrogram).__name__}")
     if spectrogram.dim() < 2 or not spectrogram.is_floating_point():
         raise ValueError(
             f"spectrogram must be a real tensor [..., F, M], got {spectrogram.dtype} of shape {list(spectrogram.shape)}"
+        )
+    if isinstance(filterbank, Tensor) and filterbank.dim() == 2 and filterbank.shape[0] != spectrogram.shape[-2]:
+        raise ValueError(
+            f"spectrogram must have shape [..., {filterbank.shape[0]}, M] as the filterbank is "
+            f"{list(filterbank.shape)}, got {list(spectrogram.shape)}"
         )
     bank = make_bank(filterbank, spectrogram.shape[-2], spectrogram.dtype, spectrogram.device)
     return torch.matmul(bank.t(), spectrogram)
@@ -375,10 +386,12 @@ def amplitude_to_DB(
     Returns:
         Tensor of the shape of x.
     """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch.Tensor, got {type(x).__name__}")
     if not x.is_floating_point():
         raise ValueError(f"x must be a real floating point tensor, got {x.dtype}")
-    if not amin > 0:
-        raise ValueError(f"amin must be positive, got {amin!r}")
+    multiplier, db_multiplier = real("multiplier", multiplier), real("db_multiplier", db_multiplier)
+    amin = real("amin", amin, 0.0, strict=True)
     return _limit_range(multiplier * (torch.log10(torch.clamp(x, min=amin)) - db_multiplier), top_db)
 
 
@@ -395,14 +408,14 @@ def melscale_fbanks(
 
     As torchaudio, takes the last bin for sample_rate // 2 Hz, which half an odd sample rate is not.
     """
-    arguments = _mel_arguments(n_freqs, f_min, f_max, n_mels, sample_rate, norm, mel_scale)
-    return torch.tensor(bases.mel_filterbank(*arguments), dtype=torch.get_default_dtype())
+    arguments = bank_arguments(n_freqs, f_min, f_max, n_mels, sample_rate, "n_mels")
+    return torch.tensor(bases.mel_filterbank(*arguments, norm, mel_scale), dtype=torch.get_default_dtype())
 
 
 def linear_fbanks(n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: int) -> Tensor:
     """Triangular filters [n_freqs, n_filter], evenly spaced in Hz, in the default dtype."""
-    bank = bases.linear_filterbank(n_freqs, f_min, f_max, n_filter, sample_rate // 2 * 2)
-    return torch.tensor(bank, dtype=torch.get_default_dtype())
+    arguments = bank_arguments(n_freqs, f_min, f_max, n_filter, sample_rate, "n_filter")
+    return torch.tensor(bases.linear_filterbank(*arguments), dtype=torch.get_default_dtype())
 
 
 def create_dct(n_mfcc: int, n_mels: int, norm: str | None) -> Tensor:
@@ -410,7 +423,7 @@ def create_dct(n_mfcc: int, n_mels: int, norm: str | None) -> Tensor:
     return torch.tensor(bases.create_dct(n_mfcc, n_mels, norm), dtype=torch.get_default_dtype())
 
 
-Builder = tuple[Callable, tuple]  # a builder of bases and its arguments, for a constant not made yet
+Builder = tuple[str, tuple]  # a builder of bases and its arguments, for a constant not made yet
 
 
 def _transform(
@@ -427,9 +440,9 @@ def _transform(
 ) -> Tensor:
     """Samples [..., T] to the complex spectrum [..., F, M] (no ending), or to [..., K or F, M]."""
     x, compute, result = fold_waveform(waveform, dtype)
-    leading = waveform.shape[:-1]
-    if pad != 0:
-        check_pad(pad)
+    leading, name = waveform.shape[:-1], check_backend(backend)
+    if type(pad) is not int or pad:
+        pad = integer("pad", pad, 0)
         x = torch.nn.functional.pad(x, (pad, pad))
     device = x.device
     w = make_window(window, plan.win_length, compute, device)
@@ -441,9 +454,9 @@ def _transform(
         bank = make_bank(bank, plan.n_bins, compute, device)
     folded = None if out is None else _fold_out(out, leading, result)
     if ending is None:
-        y = frame_transform(x, w, plan, backend or "", folded)
+        y = frame_transform(x, w, plan, name, folded)
     else:
-        y = spectral_power(x, w, bank, plan, ending, backend or "", folded)
+        y = spectral_power(x, w, bank, plan, ending, name, folded)
     return unfold(y, leading, result) if out is None else out
 
 
@@ -451,21 +464,29 @@ def _fold_out(out: Tensor, leading: torch.Size, result: torch.dtype) -> Tensor:
     """``out`` as the op's [B, ...], which the op checks further."""
     if result not in (torch.float32, torch.float64):
         raise ValueError(f"out takes float32 and float64 results alone, got dtype {result}")
+    if not isinstance(out, Tensor):
+        raise ValueError(f"out must be a torch.Tensor, got {type(out).__name__}")
     if not out.is_contiguous() or out.shape[:-2] != leading:
         raise ValueError(f"out must be contiguous with leading dimensions {list(leading)}, got {list(out.shape)}")
     return out.view(-1, *out.shape[-2:])
 
 
 def _cepstrum(
-    waveform: Tensor, dct: Tensor | Builder, log_bands: bool, top_db: float | None, **arguments: Any
+    waveform: Tensor,
+    dct: Tensor | None,
+    default: tuple[str, int, str | None],
+    log_bands: bool,
+    top_db: float | None,
+    dtype: torch.dtype | None = None,
+    **arguments: Any,
 ) -> Tensor:
     """DCT of the logarithmic bands. The 10 of the decibels goes into the small matrix."""
-    dtype = arguments.pop("dtype", None) or waveform.dtype
-    result = torch.float32 if dtype is torch.int16 else dtype
+    result = result_dtype(waveform, dtype)
     log = {"log": "ln", "floor": 1e-6, "floor_mode": "add"} if log_bands else {"log": "log10", "floor": 1e-10}
     bands = mel_spectrogram(waveform, dtype=compute_dtype(result), **arguments, **log)
-    if isinstance(dct, tuple):
-        dct = constant(*dct, bands.dtype, bands.device)
+    if dct is None:
+        name, number, norm = default
+        dct = constant("create_dct", (integer(name, number, 1), bands.shape[-2], norm), bands.dtype, bands.device)
     else:
         dct = make_bank(dct, bands.shape[-2], bands.dtype, bands.device, "dct")
     if not log_bands:
@@ -476,30 +497,12 @@ def _cepstrum(
 
 def _limit_range(x: Tensor, top_db: float | None, unit: float = 1.0) -> Tensor:
     """Raise what lies more than top_db / unit below the maximum of the last three dimensions."""
-    if top_db is None:
+    check_top_db(top_db)
+    if top_db is None or x.numel() == 0:
         return x
-    if not top_db >= 0:
-        raise ValueError(f"top_db must be at least 0 or None, got {top_db!r}")
     peak = x.amax(dim=tuple(range(-min(3, x.dim()), 0)), keepdim=True)
     return torch.maximum(x, peak - top_db / unit)
 
 
 def _quarter(n_fft: int, hop_length: int | None) -> int | None:
     return max(1, n_fft // 4) if hop_length is None and isinstance(n_fft, int) else hop_length
-
-
-def _mel_arguments(
-    n_freqs: int,
-    f_min: float,
-    f_max: float | None,
-    n_mels: int,
-    sample_rate: int,
-    norm: str | None,
-    mel_scale: str,
-) -> tuple:
-    high = float(sample_rate // 2) if f_max is None else f_max
-    return n_freqs, f_min, high, n_mels, sample_rate // 2 * 2, norm, mel_scale
-
-
-def _constant_like(waveform: Tensor, dtype: torch.dtype | None, build: Callable, arguments: tuple) -> Tensor:
-    return constant(build, arguments, compute_dtype(dtype or waveform.dtype), waveform.device)

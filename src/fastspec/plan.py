@@ -6,14 +6,14 @@ carry them (`args()`) and equal ones are one cached object. Every ValueError abo
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 from torch.compiler import is_compiling
+
+from ._checks import flag, integer, one_of, real
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,43 +24,23 @@ FLOOR_MODES = ("clamp", "add")
 MAX_N_FFT = 65536
 
 
-def _cached(build: Callable[P, R]) -> Callable[P, R]:
-    """lru_cache that torch.compile traces past (it warns about functools' own)."""
-    cached = lru_cache(maxsize=1024, typed=True)(build)
+def cached(build: Callable[P, R]) -> Callable[P, R]:
+    """lru_cache that torch.compile traces past (it warns about functools' own).
+
+    What cannot be a key goes to `build`, whose checks name it.
+    """
+    kept = lru_cache(maxsize=1024, typed=True)(build)
 
     @wraps(build)
     def make(*args: P.args, **kwargs: P.kwargs) -> R:
-        return (build if is_compiling() else cached)(*args, **kwargs)
+        if is_compiling():
+            return build(*args, **kwargs)
+        try:
+            return kept(*args, **kwargs)
+        except TypeError:
+            return build(*args, **kwargs)
 
     return make
-
-
-def _integer(name: str, value: object, low: int, high: int | None = None) -> int:
-    allowed = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise ValueError(f"{name} must be {allowed}, got {value!r}") from None
-    if isinstance(value, bool) or number < low or (high is not None and number > high):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return number
-
-
-def _real(name: str, value: object, low: float, *, strict: bool = False) -> float:
-    allowed = f"a finite number {'>' if strict else '>='} {low:g}"
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}") from None
-    if not math.isfinite(number) or number < low or (strict and number == low):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return number
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-    return value  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -86,7 +66,7 @@ class FramePlan:
     onesided: bool = True
 
     @staticmethod
-    @_cached
+    @cached
     def make(
         n_fft: int,
         hop_length: int | None = None,
@@ -100,7 +80,7 @@ class FramePlan:
 
         Args:
             n_fft: frame length in samples, 2 to 65536, odd or even.
-            hop_length: samples between frames, at least 1. Default: win_length // 2, as in torchaudio.
+            hop_length: samples between frames, 1 to 2^31 - 1. Default: win_length // 2, as in torchaudio.
             win_length: window length in samples, 1 to n_fft. Default: n_fft.
             center: pad both sides, so that frame m is centred on sample m * hop_length.
             pad_mode: "reflect", "constant", "replicate", "circular", or "none" for no padding.
@@ -110,22 +90,23 @@ class FramePlan:
         Raises:
             ValueError: names the argument, its value and what is allowed.
         """
-        n_fft = _integer("n_fft", n_fft, 2, MAX_N_FFT)
-        win_length = n_fft if win_length is None else _integer("win_length", win_length, 1)
+        n_fft = integer("n_fft", n_fft, 2, MAX_N_FFT)
+        win_length = n_fft if win_length is None else integer("win_length", win_length, 1)
         if win_length > n_fft:
             raise ValueError(f"win_length must be at most n_fft = {n_fft}, got {win_length}")
         if hop_length is None:
             hop_length = win_length // 2
             if hop_length < 1:
                 raise ValueError(f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}")
-        hop_length = _integer("hop_length", hop_length, 1)
-        pad_mode = _one_of("pad_mode", pad_mode, PAD_MODES)
+        hop_length = integer("hop_length", hop_length, 1)
+        pad_mode = one_of("pad_mode", pad_mode, PAD_MODES)
+        onesided, center = flag("onesided", onesided), flag("center", center)
         if center_pad is not None and not center:
             raise ValueError(f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False")
-        pad = n_fft // 2 if center_pad is None else _integer("center_pad", center_pad, 0)
+        pad = n_fft // 2 if center_pad is None else integer("center_pad", center_pad, 0)
         if not center or pad_mode == "none" or pad == 0:
             pad, pad_mode = 0, "none"
-        return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, bool(onesided))
+        return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, onesided)
 
     @property
     def n_bins(self) -> int:
@@ -191,7 +172,7 @@ class Ending:
     multiplier: float = 10.0
 
     @staticmethod
-    @_cached
+    @cached
     def make(
         power: float = 2.0,
         eps: float = 0.0,
@@ -215,13 +196,13 @@ class Ending:
         Raises:
             ValueError: names the argument, its value and what is allowed.
         """
-        power = _real("power", power, 0.0, strict=True)
-        eps = _real("eps", eps, 0.0)
-        log = "none" if log is None else _one_of("log", log, LOGS)
-        floor = _real("floor", floor, 0.0)
-        floor_mode = _one_of("floor_mode", floor_mode, FLOOR_MODES)
-        scale = _real("scale", scale, 0.0, strict=True)
-        multiplier = _real("multiplier", multiplier, 0.0, strict=True)
+        power = real("power", power, 0.0, strict=True)
+        eps = real("eps", eps, 0.0)
+        log = "none" if log is None else one_of("log", log, LOGS)
+        floor = real("floor", floor, 0.0)
+        floor_mode = one_of("floor_mode", floor_mode, FLOOR_MODES)
+        scale = real("scale", scale, 0.0, strict=True)
+        multiplier = real("multiplier", multiplier, 0.0, strict=True)
         if log in ("none", "log1p"):
             floor, floor_mode = Ending.floor, Ending.floor_mode
         return Ending(

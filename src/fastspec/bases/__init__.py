@@ -1,10 +1,11 @@
-"""Float64 NumPy builders of every constant: windows, filterbanks, cosine transforms.
+"""Float64 NumPy builders of every constant: windows, filterbanks, weights of transforms.
 
 Each builder is a pure function of plain numbers, computed once and cached; the arrays are read-only and are
 cast to the dtype of the data last, so that no constant costs accuracy.
 """
 
 from .dct import create_dct
+from .fourier import inverse_weights
 from .mel import hz_to_mel, linear_filterbank, mel_filterbank, mel_frequencies, mel_to_hz
 from .windows import get_window
 
@@ -12,6 +13,7 @@ __all__ = [
     "create_dct",
     "get_window",
     "hz_to_mel",
+    "inverse_weights",
     "linear_filterbank",
     "mel_filterbank",
     "mel_frequencies",

@@ -7,6 +7,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import integer, one_of
+
 
 def create_dct(n_mfcc: int, n_mels: int, norm: str | None = "ortho") -> NDArray[np.float64]:
     """The first n_mfcc rows of the DCT-II of n_mels values, transposed: c = x @ D.
@@ -25,14 +27,11 @@ def create_dct(n_mfcc: int, n_mels: int, norm: str | None = "ortho") -> NDArray[
     Raises:
         ValueError: sizes outside of the range above, unknown norm.
     """
-    if norm not in (None, "ortho"):
-        raise ValueError(f'norm must be None or "ortho", got {norm!r}')
-    for name, value in (("n_mfcc", n_mfcc), ("n_mels", n_mels)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    norm = one_of("norm", norm, (None, "ortho"))
+    n_mfcc, n_mels = integer("n_mfcc", n_mfcc, 1), integer("n_mels", n_mels, 1)
     if n_mfcc > n_mels:
         raise ValueError(f"n_mfcc must not exceed the number of bands {n_mels}, got {n_mfcc}")
-    return _build(int(n_mfcc), int(n_mels), norm)
+    return _build(n_mfcc, n_mels, norm)
 
 
 @functools.lru_cache(maxsize=64)

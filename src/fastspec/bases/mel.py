@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .._checks import integer, one_of, real, warn
 
 MEL_SCALES = ("htk", "slaney", "kaldi")
 
@@ -75,26 +76,21 @@ def mel_filterbank(
         UserWarning: a band holds no bin and stays zero (n_mels too high for n_freqs, or f_max beyond
             Nyquist).
     """
-    _check_bank(n_freqs, f_min, f_max, n_mels, sample_rate, "n_mels")
-    _check_scale(mel_scale)
-    if norm not in (None, "slaney"):
-        raise ValueError(f'norm must be None or "slaney", got {norm!r}')
-    bank, empty = _mel_bank(n_freqs, float(f_min), float(f_max), n_mels, float(sample_rate), norm, mel_scale)
-    if empty:
-        warnings.warn(
-            f"{empty} of {n_mels} mel bands hold no frequency bin and stay zero: lower n_mels, raise n_fft "
-            f"(n_freqs = {n_freqs}) or check f_min = {f_min}, f_max = {f_max}",
-            stacklevel=2,
-        )
+    numbers = _check_bank(n_freqs, f_min, f_max, n_mels, sample_rate, "n_mels")
+    norm = one_of("norm", norm, (None, "slaney"))
+    bank, empty = _mel_bank(*numbers, norm, _check_scale(mel_scale))
+    _warn_empty(empty, "mel", "n_mels", numbers)
     return bank
 
 
 def linear_filterbank(
     n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: float
 ) -> NDArray[np.float64]:
-    """Triangular filters [n_freqs, n_filter], corners evenly spaced in Hz; errors as ``mel_filterbank``."""
-    _check_bank(n_freqs, f_min, f_max, n_filter, sample_rate, "n_filter")
-    return _linear_bank(n_freqs, float(f_min), float(f_max), n_filter, float(sample_rate))
+    """Triangular filters [n_freqs, n_filter], corners evenly spaced in Hz; errors, warning as ``mel_filterbank``."""
+    numbers = _check_bank(n_freqs, f_min, f_max, n_filter, sample_rate, "n_filter")
+    bank, empty = _linear_bank(*numbers)
+    _warn_empty(empty, "linear", "n_filter", numbers)
+    return bank
 
 
 @functools.lru_cache(maxsize=64)
@@ -115,15 +111,29 @@ def _mel_bank(
         bank = _triangles(bins, corners)
     if norm == "slaney":
         bank *= 2.0 / (corners[2:] - corners[:-2])
+    return _finish(bank)
+
+
+@functools.lru_cache(maxsize=64)
+def _linear_bank(
+    n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: float
+) -> tuple[NDArray[np.float64], int]:
+    return _finish(_triangles(np.linspace(0.0, sample_rate / 2, n_freqs), np.linspace(f_min, f_max, n_filter + 2)))
+
+
+def _finish(bank: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """The bank, read-only, and how many of its bands hold no bin."""
     bank.flags.writeable = False
     return bank, int((bank.max(axis=0) == 0).sum())
 
 
-@functools.lru_cache(maxsize=64)
-def _linear_bank(n_freqs: int, f_min: float, f_max: float, n_filter: int, sample_rate: float) -> NDArray[np.float64]:
-    bank = _triangles(np.linspace(0.0, sample_rate / 2, n_freqs), np.linspace(f_min, f_max, n_filter + 2))
-    bank.flags.writeable = False
-    return bank
+def _warn_empty(empty: int, kind: str, bands_name: str, numbers: tuple[int, float, float, int, float]) -> None:
+    n_freqs, f_min, f_max, n_bands, _ = numbers
+    if empty:
+        warn(
+            f"{empty} of {n_bands} {kind} bands hold no frequency bin and stay zero: lower {bands_name}, raise n_fft "
+            f"(n_freqs = {n_freqs}) or check f_min = {f_min}, f_max = {f_max}"
+        )
 
 
 def _triangles(x: NDArray, corners: NDArray) -> NDArray[np.float64]:
@@ -138,19 +148,16 @@ def _mel_factor(mel_scale: str) -> float:
 
 
 def _check_scale(mel_scale: str) -> str:
-    if mel_scale not in MEL_SCALES:
-        raise ValueError(f"mel_scale must be one of {', '.join(MEL_SCALES)}, got {mel_scale!r}")
-    return mel_scale
+    return one_of("mel_scale", mel_scale, MEL_SCALES)
 
 
-def _check_bank(n_freqs: int, f_min: float, f_max: float, n_bands: int, sample_rate: float, bands_name: str) -> None:
-    for name, value in (("n_freqs", n_freqs), (bands_name, n_bands)):
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    for name, value in (("f_min", f_min), ("f_max", f_max), ("sample_rate", sample_rate)):
-        if not math.isfinite(value):
-            raise ValueError(f"{name} must be finite, got {value!r}")
-    if sample_rate <= 0:
-        raise ValueError(f"sample_rate must be positive, got {sample_rate!r}")
+def _check_bank(
+    n_freqs: int, f_min: float, f_max: float, n_bands: int, sample_rate: float, bands_name: str
+) -> tuple[int, float, float, int, float]:
+    """The five numbers, checked."""
+    n_freqs, n_bands = integer("n_freqs", n_freqs, 1), integer(bands_name, n_bands, 1)
+    sample_rate = real("sample_rate", sample_rate, 0.0, strict=True)
+    f_min, f_max = real("f_min", f_min), real("f_max", f_max)
     if not 0 <= f_min < f_max:
         raise ValueError(f"f_min, f_max: expected 0 <= f_min < f_max, got f_min = {f_min!r}, f_max = {f_max!r}")
+    return n_freqs, f_min, f_max, n_bands, sample_rate

@@ -9,6 +9,8 @@ import numbers
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import flag, integer
+
 # Sums of cosines, w[n] = sum_k (-1)^k a_k cos(2 pi k n / P): coefficients a_k.
 # Harris 1978, "On the use of windows for harmonic analysis with the DFT"; Nuttall 1981, "Some windows with
 # very good sidelobe behavior" (nuttall: the four-term window with continuous first derivative); flattop:
@@ -49,8 +51,7 @@ def get_window(window: str | tuple[str, float], win_length: int, periodic: bool 
     name = _ALIASES.get(name, name)
     if name not in WINDOW_NAMES:
         raise ValueError(f"window: unknown name {name!r}; expected one of {', '.join(WINDOW_NAMES)}")
-    if not isinstance(win_length, numbers.Integral) or win_length < 1:
-        raise ValueError(f"win_length must be an integer of at least 1, got {win_length!r}")
+    win_length = integer("win_length", win_length, 1)
     wanted = _WITH_PARAMETER.get(name)
     if wanted and parameter is None:
         raise ValueError(f"window {name!r} needs its parameter: give ({name!r}, {wanted})")
@@ -59,12 +60,12 @@ def get_window(window: str | tuple[str, float], win_length: int, periodic: bool 
             raise ValueError(f"window {name!r} takes no parameter, got {parameter!r}")
         if not math.isfinite(parameter) or (name == "gaussian" and parameter <= 0):
             raise ValueError(f"window {name!r}: {wanted} must be finite and positive, got {parameter!r}")
-    return _build(name, 0.0 if parameter is None else float(parameter), int(win_length), bool(periodic))
+    return _build(name, 0.0 if parameter is None else float(parameter), win_length, flag("periodic", periodic))
 
 
 def _split(window: tuple[str, float]) -> tuple[str, float]:
     if not isinstance(window, tuple) or len(window) != 2 or not isinstance(window[0], str):
-        raise ValueError(f"window must be a name or a pair (name, parameter), got {window!r}")
+        raise ValueError(f"window must be a tensor, a name or a pair (name, parameter), got {window!r}")
     if not isinstance(window[1], numbers.Real):
         raise ValueError(f"window {window[0]!r}: the parameter must be a number, got {window[1]!r}")
     return window

@@ -78,9 +78,13 @@ def in_compiled_transform(backend: str) -> bool:
 
 def check_out(out: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
     """Raise ValueError unless `out` is None or fits; contiguous, as backends write to its memory."""
-    if out is not None and (
-        out.shape != shape or out.dtype != dtype or out.device != device or not out.is_contiguous() or out.requires_grad
-    ):
+    if out is None:
+        return
+    if not isinstance(out, Tensor):
+        raise ValueError(f"out must be a torch.Tensor, got {type(out).__name__}")
+    if not torch.compiler.is_compiling() and (out.is_conj() or out.is_neg()):  # copy_ resolves them when compiled
+        raise ValueError("out must hold its values themselves, got a lazy conjugate or negative; use torch.empty")
+    if out.shape != shape or out.dtype != dtype or out.device != device or not out.is_contiguous() or out.requires_grad:
         raise ValueError(
             f"out must be a contiguous {dtype} tensor of shape {list(shape)} on {device} that requires no "
             f"gradient, got {out.dtype}, shape {list(out.shape)}, on {out.device}"

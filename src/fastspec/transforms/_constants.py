@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .. import bases
+from .._inputs import check_window
 
-WindowFn = Callable[..., Tensor] | str | tuple[str, float]
+WindowFn = Callable[..., Tensor | np.ndarray] | str | tuple[str, float]
 Trainable = str | Iterable[str]
 
 # torch's own windows lose up to 1e-7 when they are evaluated in float32.
@@ -27,7 +29,10 @@ _TORCH_WINDOWS = frozenset(
 
 def trainable_names(trainable: Trainable, allowed: tuple[str, ...]) -> frozenset[str]:
     """Check which constants are to be trained: one name or several."""
-    names = frozenset((trainable,) if isinstance(trainable, str) else trainable)
+    try:
+        names = frozenset((trainable,) if isinstance(trainable, str) else trainable)
+    except TypeError:
+        raise ValueError(f"trainable must be among {', '.join(allowed)}, got {trainable!r}") from None
     if not names <= set(allowed):
         unknown = sorted(map(str, names - set(allowed)))
         raise ValueError(f"trainable must be among {', '.join(allowed)}, got {', '.join(unknown)}")
@@ -49,5 +54,11 @@ def window_tensor(window_fn: WindowFn, win_length: int, wkwargs: dict[str, Any] 
         window = bases.get_window(window_fn, win_length, **arguments)
         return torch.tensor(window, dtype=torch.get_default_dtype())
     if window_fn in _TORCH_WINDOWS and "dtype" not in arguments:
-        return window_fn(win_length, dtype=torch.float64, **arguments).to(torch.get_default_dtype())
-    return window_fn(win_length, **arguments)
+        return torch.as_tensor(window_fn(win_length, dtype=torch.float64, **arguments)).to(torch.get_default_dtype())
+    window = window_fn(win_length, **arguments)
+    if isinstance(window, np.ndarray):
+        window = torch.tensor(window, dtype=torch.get_default_dtype())
+    if not isinstance(window, Tensor):
+        raise ValueError(f"window_fn must return a tensor or an array, got {type(window).__name__}")
+    check_window(window, win_length)
+    return window

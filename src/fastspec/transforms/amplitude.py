@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 
 from .. import functional as F
+from .._inputs import check_top_db
 
 
 class AmplitudeToDB(nn.Module):
@@ -23,8 +24,7 @@ class AmplitudeToDB(nn.Module):
         super().__init__()
         if stype not in ("power", "magnitude", "amplitude"):
             raise ValueError(f'stype must be "power" or "magnitude", got {stype!r}')
-        if top_db is not None and not top_db >= 0:
-            raise ValueError(f"top_db must be at least 0 or None, got {top_db!r}")
+        check_top_db(top_db)
         self.stype = stype
         self.top_db = top_db
         self.multiplier = 10.0 if stype == "power" else 20.0

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional as F
+from .._inputs import highest
 from ..plan import FramePlan
 from ._constants import Trainable, hold, trainable_names
 from .amplitude import AmplitudeToDB
@@ -31,9 +32,9 @@ class MFCC(nn.Module):
 
     Shape: [..., T] to [..., n_mfcc, M].
 
-    State dict: ``dct_mat`` [K, n_mfcc], ``MelSpectrogram.spectrogram.window``,
-        ``MelSpectrogram.mel_scale.fb``. The
-    submodules are not called, so hooks on them do not run.
+    State dict: ``dct_mat`` [K, n_mfcc], ``MelSpectrogram.spectrogram.window``, ``MelSpectrogram.mel_scale.fb``.
+
+    The submodules are not called, so hooks on them do not run.
     """
 
     dct_mat: Tensor
@@ -97,9 +98,9 @@ class LFCC(nn.Module):
 
     Shape: [..., T] to [..., n_lfcc, M].
 
-    State dict: ``filter_mat`` [F, K], ``dct_mat`` [K, n_lfcc], ``Spectrogram.window``. The submodules are not
-        called, so
-    hooks on them do not run.
+    State dict: ``filter_mat`` [F, K], ``dct_mat`` [K, n_lfcc], ``Spectrogram.window``.
+
+    The submodules are not called, so hooks on them do not run.
     """
 
     filter_mat: Tensor
@@ -127,7 +128,7 @@ class LFCC(nn.Module):
         names = trainable_names(trainable, ("window", "filterbank", "dct"))
         self.sample_rate = sample_rate
         self.f_min = f_min
-        self.f_max = float(sample_rate // 2) if f_max is None else f_max
+        self.f_max = highest(f_max, sample_rate)
         self.n_filter = n_filter
         self.n_lfcc = n_lfcc
         self.dct_type = dct_type
@@ -139,7 +140,7 @@ class LFCC(nn.Module):
         self.Spectrogram = Spectrogram(**(extras | (speckwargs or {})))
         if self.Spectrogram.power is None or not self.Spectrogram.onesided:
             raise ValueError("speckwargs: power must be a positive number and onesided True")
-        bank = F.linear_fbanks(self.Spectrogram.n_fft // 2 + 1, f_min, self.f_max, n_filter, sample_rate)
+        bank = F.linear_fbanks(self.plan.n_bins, f_min, self.f_max, n_filter, sample_rate)
         hold(self, "filter_mat", bank, "filterbank" in names)
         hold(self, "dct_mat", F.create_dct(n_lfcc, n_filter, norm), "dct" in names)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional as F
+from .._inputs import highest
 from ..plan import FramePlan
 from ._constants import Trainable, WindowFn, hold, trainable_names
 from .spectrogram import Spectrogram
@@ -48,7 +49,7 @@ class MelScale(nn.Module):
         super().__init__()
         self.n_mels = n_mels
         self.sample_rate = sample_rate
-        self.f_max = float(sample_rate // 2) if f_max is None else f_max
+        self.f_max = highest(f_max, sample_rate)
         self.f_min = f_min
         self.n_stft = n_stft
         self.norm = norm
@@ -82,9 +83,9 @@ class MelSpectrogram(nn.Module):
 
     Shape: [..., T] to [..., K, M].
 
-    State dict: ``spectrogram.window``, ``mel_scale.fb``. The two submodules hold these and the numbers; they
-        are not
-    called, so hooks on them do not run.
+    State dict: ``spectrogram.window``, ``mel_scale.fb``.
+
+    The two submodules hold these and the numbers; they are not called, so hooks on them do not run.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class MelSpectrogram(nn.Module):
             sample_rate,
             f_min,
             f_max,
-            n_fft // 2 + 1,
+            self.plan.n_bins,
             norm,
             mel_scale,
             trainable=names & {"filterbank"},

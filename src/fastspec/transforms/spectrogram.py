@@ -9,12 +9,69 @@ import torch
 from torch import Tensor, nn
 
 from .. import functional as F
-from .._inputs import check_pad, make_ending, normalization
+from .._checks import integer
+from .._inputs import check_dtype, make_ending, normalization
+from ..dispatch import check_backend
 from ..plan import FramePlan
 from ._constants import Trainable, WindowFn, hold, trainable_names, window_tensor
 
 
-class Spectrogram(nn.Module):
+class _Framed(nn.Module):
+    """What a spectrogram and its inverse share: the framing and the window."""
+
+    window: Tensor
+
+    def __init__(
+        self,
+        n_fft: int,
+        win_length: int | None,
+        hop_length: int | None,
+        pad: int,
+        window_fn: WindowFn,
+        normalized: bool | str,
+        wkwargs: dict[str, Any] | None,
+        center: bool,
+        pad_mode: str,
+        onesided: bool,
+        center_pad: int | None,
+        trainable: Trainable,
+        backend: str | None,
+    ) -> None:
+        super().__init__()
+        plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, onesided, center_pad)
+        self.n_fft = plan.n_fft
+        self.win_length = plan.win_length
+        self.hop_length = plan.hop_length
+        self.pad = integer("pad", pad, 0)
+        self.normalized = normalized
+        self.center = center
+        self.pad_mode = pad_mode
+        self.onesided = onesided
+        self.center_pad = center_pad
+        self.backend = backend
+        normalization(normalized)  # its errors now, not at the first clip
+        check_backend(backend)
+        names = trainable_names(trainable, ("window",))
+        hold(self, "window", window_tensor(window_fn, plan.win_length, wkwargs), "window" in names)
+
+    @property
+    def plan(self) -> FramePlan:
+        """The frames and bins, for ``fastspec.explain``."""
+        return FramePlan.make(
+            self.n_fft,
+            self.hop_length,
+            self.win_length,
+            self.center,
+            self.pad_mode,
+            self.onesided,
+            self.center_pad,
+        )
+
+    def extra_repr(self) -> str:
+        return f"n_fft={self.n_fft}, win_length={self.win_length}, hop_length={self.hop_length}"
+
+
+class Spectrogram(_Framed):
     """Spectrogram of a waveform, in one pass.
 
     Args:
@@ -22,10 +79,10 @@ class Spectrogram(nn.Module):
         win_length: window length in samples. Default: n_fft.
         hop_length: samples between frames. Default: win_length // 2.
         pad: zeros added on both sides before anything else.
-        window_fn: function of win_length (and ``wkwargs``) that returns the window, or a name, or (name,
-            parameter), of ``fastspec.bases.get_window``.
+        window_fn: function of win_length (and ``wkwargs``) that returns the window, a tensor or an array; or a
+            name, or (name, parameter), of ``fastspec.bases.get_window``. The window is not searched for NaN.
         power: exponent of the magnitude (2 power, 1 magnitude, any positive number), or None for the complex
-            spectrum.
+            spectrum. The native float32 kernel squares first, so magnitudes below 1e-19 fade to 0.
         normalized: True or "window" divides by the window's L2 norm, "frame_length" by sqrt(n_fft).
         wkwargs: further arguments of window_fn.
         center, pad_mode: pad both sides, so that frame m is centred on sample m * hop_length.
@@ -37,9 +94,10 @@ class Spectrogram(nn.Module):
     Shape: [..., T] to [..., F, M], M = (T + 2 pad + 2 center_pad - n_fft) // hop_length + 1.
 
     State dict: ``window``.
-    """
 
-    window: Tensor
+    Like every transform here, works under torch.compile, torch.export and torch.jit.trace; TorchScript
+    (torch.jit.script) is not supported.
+    """
 
     def __init__(
         self,
@@ -66,45 +124,33 @@ class Spectrogram(nn.Module):
         backend: str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            n_fft,
+            win_length,
+            hop_length,
+            pad,
+            window_fn,
+            normalized,
+            wkwargs,
+            center,
+            pad_mode,
+            onesided,
+            center_pad,
+            trainable,
+            backend,
+        )
         if return_complex is not None:
             warnings.warn("return_complex has no effect: power=None returns the complex spectrum", stacklevel=2)
-        self.n_fft = n_fft
-        self.win_length = n_fft if win_length is None else win_length
-        self.hop_length = self.win_length // 2 if hop_length is None else hop_length
-        self.pad = pad
+        make_ending(power, eps, log, floor, floor_mode, log_scale)
+        if dtype is not None:
+            check_dtype(dtype)
         self.power = power
-        self.normalized = normalized
-        self.center = center
-        self.pad_mode = pad_mode
-        self.onesided = onesided
         self.log = log
         self.floor = floor
         self.floor_mode = floor_mode
         self.log_scale = log_scale
         self.eps = eps
-        self.center_pad = center_pad
-        self.backend = backend
         self.dtype = dtype
-        make_ending(power, eps, log, floor, floor_mode, log_scale)  # its errors now, not at the first clip
-        normalization(normalized)
-        check_pad(pad)
-        n_samples = self.plan.win_length
-        names = trainable_names(trainable, ("window",))
-        hold(self, "window", window_tensor(window_fn, n_samples, wkwargs), "window" in names)
-
-    @property
-    def plan(self) -> FramePlan:
-        """The frames and bins, for ``fastspec.explain``."""
-        return FramePlan.make(
-            self.n_fft,
-            self.hop_length,
-            self.win_length,
-            self.center,
-            self.pad_mode,
-            self.onesided,
-            self.center_pad,
-        )
 
     def band_arguments(self) -> dict[str, Any]:
         """What ``functional.mel_spectrogram`` needs of this module, but for the compression at the end."""
@@ -148,12 +194,11 @@ class Spectrogram(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        shown = f"n_fft={self.n_fft}, win_length={self.win_length}, hop_length={self.hop_length}"
         log = "" if self.log is None else f", log={self.log!r}"
-        return f"{shown}, power={self.power}{log}"
+        return f"{super().extra_repr()}, power={self.power}{log}"
 
 
-class InverseSpectrogram(nn.Module):
+class InverseSpectrogram(_Framed):
     """Waveform of a complex spectrogram, by overlap-add: the inverse of ``Spectrogram(power=None)``.
 
     Args:
@@ -166,8 +211,6 @@ class InverseSpectrogram(nn.Module):
 
     State dict: ``window``.
     """
-
-    window: Tensor
 
     def __init__(
         self,
@@ -186,34 +229,20 @@ class InverseSpectrogram(nn.Module):
         trainable: Trainable = (),
         backend: str | None = None,
     ) -> None:
-        super().__init__()
-        self.n_fft = n_fft
-        self.win_length = n_fft if win_length is None else win_length
-        self.hop_length = self.win_length // 2 if hop_length is None else hop_length
-        self.pad = pad
-        self.normalized = normalized
-        self.center = center
-        self.pad_mode = pad_mode
-        self.onesided = onesided
-        self.center_pad = center_pad
-        self.backend = backend
-        normalization(normalized)
-        check_pad(pad)
-        n_samples = self.plan.win_length
-        names = trainable_names(trainable, ("window",))
-        hold(self, "window", window_tensor(window_fn, n_samples, wkwargs), "window" in names)
-
-    @property
-    def plan(self) -> FramePlan:
-        """The frames and bins, for ``fastspec.explain``."""
-        return FramePlan.make(
-            self.n_fft,
-            self.hop_length,
-            self.win_length,
-            self.center,
-            self.pad_mode,
-            self.onesided,
-            self.center_pad,
+        super().__init__(
+            n_fft,
+            win_length,
+            hop_length,
+            pad,
+            window_fn,
+            normalized,
+            wkwargs,
+            center,
+            pad_mode,
+            onesided,
+            center_pad,
+            trainable,
+            backend,
         )
 
     def forward(self, spectrogram: Tensor, length: int | None = None) -> Tensor:
@@ -232,6 +261,3 @@ class InverseSpectrogram(nn.Module):
             center_pad=self.center_pad,
             backend=self.backend,
         )
-
-    def extra_repr(self) -> str:
-        return f"n_fft={self.n_fft}, win_length={self.win_length}, hop_length={self.hop_length}"

@@ -57,8 +57,8 @@ def spectral_power(
     shared.check_signal(x, plan)
     shared.check_parameter("window", window, (plan.win_length,), x)
     if bank is not None:
-        if bank.dim() != 2:
-            raise ValueError(f"bank must have shape [F, K] = [{plan.n_bins}, K], got {list(bank.shape)}")
+        if bank.dim() != 2 or bank.shape[1] < 1:
+            raise ValueError(f"bank must have shape [F, K] = [{plan.n_bins}, K], K >= 1, got {list(bank.shape)}")
         shared.check_parameter("bank", bank, (plan.n_bins, bank.shape[1]), x)
     if out is not None:
         shape = (x.shape[0], plan.n_bins if bank is None else bank.shape[1], plan.n_frames(x.shape[1]))
