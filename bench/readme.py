@@ -19,8 +19,8 @@ def section(path: Path) -> str:
         rows = [row for row in csv.DictReader(file) if row["threads"] == "1"]
     found = {(row["workload"], row["pass_"], row["contender"]): row for row in rows}
     lines = [
-        f"{rows[0]['cpu']}, {rows[0]['simd']}, one thread, {rows[0]['date']}, torch {rows[0]['torch']}; medians, float32,",
-        "four clips of 30 s unless it says 1 s (one clip).",
+        f"{rows[0]['cpu']}, {rows[0]['simd']}, one thread, {rows[0]['date']}, torch {rows[0]['torch']};",
+        "medians, float32, four clips of 30 s unless it says 1 s (one clip).",
         f"[The whole comparison](bench/results/{path.with_suffix('.md').name}), with torchaudio, librosa, nnAudio2,",
         "auvux-dsp, AVX2 alone, two threads, errors and the targets that we missed.",
         "",
