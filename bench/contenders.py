@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
-import types
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import fastspec.functional as F
+from bench.peers import import_torchaudio
 from fastspec import _native, bases
 from fastspec.presets import Preset
 from fastspec.quickbench import runner, torch_path
@@ -90,7 +89,7 @@ def with_mkl(entry: Preset) -> Contender:
 
 
 def with_torchaudio(entry: Preset) -> Contender:
-    transforms = _torchaudio_transforms()
+    transforms = import_torchaudio().transforms
     same = {
         "n_fft": entry.n_fft,
         "hop_length": entry.hop_length,
@@ -230,16 +229,3 @@ def _bank(entry: Preset) -> np.ndarray:
         entry.norm,
         entry.mel_scale,
     )
-
-
-def _torchaudio_transforms() -> Any:
-    """torchaudio without its compiled part, which wants CUDA libraries; its transforms are plain Python."""
-    extension = types.ModuleType("torchaudio._extension")
-    extension._IS_TORCHAUDIO_EXT_AVAILABLE = False
-    extension._check_cuda_version = lambda: None
-    extension.fail_if_no_align = lambda function: function
-    sys.modules.setdefault("torchaudio._extension", extension)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import torchaudio.transforms
-    return torchaudio.transforms
