@@ -27,6 +27,8 @@ class Case:
     center_pad: int | None = None
     onesided: bool = True
     dtype: torch.dtype = torch.float32
+    preemphasis: float = 0.0
+    remove_dc: bool = False
 
     @property
     def plan(self) -> FramePlan:
@@ -37,6 +39,8 @@ class Case:
             pad_mode=self.pad,
             onesided=self.onesided,
             center_pad=self.center_pad,
+            preemphasis=self.preemphasis,
+            remove_dc=self.remove_dc,
         )
 
     def __str__(self) -> str:
@@ -45,6 +49,8 @@ class Case:
         parts += [f"p{self.center_pad}"] if self.center_pad is not None else []
         parts += [] if self.onesided else ["two"]
         parts += ["f64"] if self.dtype == torch.float64 else []
+        parts += [f"c{self.preemphasis}"] if self.preemphasis else []
+        parts += ["dc"] if self.remove_dc else []
         return "-".join(parts)
 
 
@@ -83,6 +89,10 @@ CASES = [
     Case(8200, 2, 2048, 512),
     Case(2048, 1, 2048, 1, pad="none", dtype=F64),
     Case(20000, 1, 400, 160, pad="constant"),
+    Case(1000, 2, 512, 160, win=400, pad="constant", center_pad=56, preemphasis=0.97, remove_dc=True),
+    Case(300, 2, 97, 33, win=40, preemphasis=1.0, dtype=F64),
+    Case(300, 3, 64, 70, pad="none", remove_dc=True, onesided=False),
+    Case(31, 2, 5, 1, win=1, preemphasis=0.5),
 ]
 
 ENDINGS = [
@@ -110,6 +120,7 @@ ENDING_CASES = [
     Case(300, 2, 97, 33, pad="constant", onesided=False, dtype=F64),
     Case(2000, 2, 400, 160),
     Case(1024, 3, 512, 200, pad="none"),
+    Case(900, 2, 256, 80, win=200, preemphasis=0.97, remove_dc=True),
 ]
 
 
@@ -148,7 +159,11 @@ def true_transform(x: torch.Tensor, window: torch.Tensor, case: Case) -> torch.T
         x = x[:, torch.from_numpy(np.pad(np.arange(x.shape[1]), plan.pad, mode=mode))]
     starts = range(0, x.shape[1] - n + 1, plan.hop_length)
     left = (n - plan.win_length) // 2
-    framed = torch.stack([x[:, s + left : s + left + plan.win_length] * window for s in starts], dim=2)  # [B, N, M]
+    framed = torch.stack([x[:, s + left : s + left + plan.win_length] for s in starts], dim=2)  # [B, N, M]
+    if case.remove_dc:
+        framed = framed - framed.mean(1, keepdim=True)
+    before = torch.cat([framed[:, :1], framed[:, :-1]], dim=1)
+    framed = (framed - case.preemphasis * before) * window[:, None]
     if n > 128:
         framed = F.pad(framed, (0, 0, left, n - plan.win_length - left))
         return torch.fft.fft(framed, dim=1)[:, : plan.n_bins]

@@ -148,6 +148,31 @@ def test_any_parameters(backend, data):
     check_linear_ops(case, backend)
 
 
+@hypothesis.settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(data=st.data())
+def test_any_prepared_frames(backend, data):
+    """Frames without their mean, pre-emphasised."""
+    n_fft = data.draw(st.integers(8, 300), label="n_fft")
+    case = Case(
+        T=data.draw(st.integers(n_fft, 700), label="T"),
+        B=2,
+        n_fft=n_fft,
+        hop=data.draw(st.integers(1, 2 * n_fft), label="hop"),
+        win=data.draw(st.integers(8, n_fft), label="win"),
+        pad=data.draw(st.sampled_from(["reflect", "constant", "none"]), label="pad"),
+        dtype=data.draw(st.sampled_from([torch.float32, torch.float64]), label="dtype"),
+        preemphasis=data.draw(st.sampled_from([0.0, 0.97, 1.0]), label="preemphasis"),
+        remove_dc=data.draw(st.booleans(), label="remove_dc"),
+    )
+    check_linear_ops(case, backend)
+
+
 @pytest.mark.parametrize("case", [CASES[7], CASES[15], CASES[20], CASES[28]], ids=str)
 def test_repeatable(case, backend):
     """The same bits from run to run, for outputs and gradients, and whatever the batch around a clip."""

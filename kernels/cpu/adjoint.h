@@ -26,6 +26,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const real* w = static_cast<const real*>(window);
   const FrameTables forward(l, w, f.win_length, frame_scale(t)), backward(l, w, f.win_length, 1);
+  const Preparation preparation(f);
   const int64_t groups = groups_of(f), n = f.n_fft, halo = l.units - 1, work = work_size(t);
 
   int64_t run = std::max<int64_t>(32, 16 * halo);
@@ -39,11 +40,12 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
   real *const edge = shared.get(), *const partial = edge + f.batch * edges;
 
   parallel_for(tasks, threads_for(f), [&](int64_t task) {
-    const int64_t vectors = work + 2 * t.bins + n + sums + spare_size;
+    const int64_t prepared = preparation.size() / kLanes;
+    const int64_t vectors = work + prepared + 2 * t.bins + n + sums + spare_size;
     const int64_t reader = x ? Reader::memory(l) : 0;
     V* buffer =
         static_cast<V*>(fastspec::scratch(size_t(vectors * kLanes + l.size() + l.line() + reader) * sizeof(real)));
-    V* spectrum = buffer + work;
+    V* spectrum = buffer + work + prepared;
     V* lanes = spectrum + 2 * t.bins;
     V* sum = lanes + n;
     V* spare = sum + sums;
@@ -62,16 +64,17 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     for (int64_t g = start; g < end; ++g) {
       if (x) g == start ? r.start(g) : r.advance(g);
       const int64_t first = g * kLanes, exist = std::min<int64_t>(kLanes, f.frames - first);
-      source(Group{clip, first, exist, forward.frames(x ? r.samples() : nullptr, n), spectrum, buffer, spare});
+      const Frames frames =
+          x ? preparation.apply(forward.frames(r.samples(), n), reinterpret_cast<real*>(buffer + work)) : Frames{};
+      source(Group{clip, first, exist, frames, spectrum, buffer, spare});
       if (exist < kLanes)
         for (int64_t q = 0; q < 2 * t.bins; ++q)
           for (int64_t i = exist; i < kLanes; ++i) spectrum[q][i] = 0;
       real_adjoint(t, spectrum, buffer, lanes);
 
       if (grad_window && g >= begin) {
-        const Frames at = backward.frames(r.samples(), n);
         for (int64_t s = 0; s < n; ++s) {
-          V product = lanes[s] * load(at.samples + at.offset[s]);
+          V product = lanes[s] * load(frames.samples + frames.offset[s]);
           if (exist < kLanes)
             for (int64_t i = exist; i < kLanes; ++i) product[i] = 0;
           sum[s] += product;
@@ -79,9 +82,15 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
       }
       if (grad_x) {
         const Frames at = backward.frames(A, n);
-        for (int64_t s = 0; s < n; ++s) {
+        const auto add = [&](int64_t s, V v) FS_LAMBDA {
           real* cell = A + at.offset[s];
-          store(cell, load(cell) + lanes[s] * at.window[s]);
+          store(cell, load(cell) + v);
+        };
+        if (preparation.needed()) {
+          preparation.adjoint(lanes, at.window);
+          for (int64_t s = 0; s < n; ++s) add(s, lanes[s]);
+        } else {
+          for (int64_t s = 0; s < n; ++s) add(s, lanes[s] * at.window[s]);
         }
         if (g >= begin) drain_unit(l, A, first, clip_x, clip_edge, line);
         shift_units(l, A);

@@ -87,6 +87,7 @@ bool good(const fastspec_frames* f) {
   if (f->pad_mode == FASTSPEC_PAD_REFLECT && f->pad >= f->samples) return false;
   if (f->pad_mode == FASTSPEC_PAD_CIRCULAR && f->pad > f->samples) return false;
   if (f->dtype != FASTSPEC_F32 && f->dtype != FASTSPEC_F64) return false;
+  if (!std::isfinite(f->preemphasis)) return false;
   const int64_t room = f->samples + 2 * f->pad - f->n_fft;
   return f->frames == 0 || (room >= 0 && f->frames <= room / f->hop + 1);
 }

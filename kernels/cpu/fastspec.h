@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define FASTSPEC_ABI_VERSION 1
+#define FASTSPEC_ABI_VERSION 2
 #define FASTSPEC_MAX_N_FFT 65536
 
 enum fastspec_status { FASTSPEC_OK = 0, FASTSPEC_BAD_ARGUMENT = 1, FASTSPEC_NO_MEMORY = 2, FASTSPEC_FAILED = 3 };
@@ -50,6 +50,9 @@ typedef struct {
   int32_t onesided;
   int32_t dtype;   /* of arithmetic, window and results: F32 or F64 */
   int32_t threads; /* at most so many, the caller included */
+  /* What happens to the win_length samples of a frame before the window, 0 for nothing. Both are linear. */
+  int32_t remove_dc;  /* first, their mean is taken off */
+  double preemphasis; /* then c of x[n] - c x[n - 1] within the frame, where x[-1] is x[0] */
 } fastspec_frames;
 
 /* What follows the transform: v = (|y|^2 + eps)^(power / 2), u = bank v, then the logarithm of max(u, floor), or of

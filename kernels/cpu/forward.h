@@ -2,7 +2,7 @@
 // nearest caches; results gather in a tile of several groups, whose rows are then written to memory in long runs.
 #pragma once
 
-#include "polyphase.h"
+#include "prepare.h"
 
 namespace FASTSPEC_NAMESPACE {
 
@@ -24,7 +24,8 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const FrameTables tables(l, static_cast<const real*>(window), f.win_length, frame_scale(t));
   const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = keep ? groups_a_tile * width : width;
-  const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l);
+  const Preparation preparation(f);
+  const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l), prepared = preparation.size();
   const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
   // A task is a run of tiles: long enough that filling the first units costs little, short enough to share out.
   const int64_t run = std::max<int64_t>(1, 8 * l.units / groups_a_tile), runs = (tiles + run - 1) / run;
@@ -32,9 +33,9 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   parallel_for(f.batch * runs, threads_for(f), [&](int64_t task) {
     // The work buffer first: it begins on a page.
     real* memory = static_cast<real*>(
-        fastspec::scratch(size_t(work + t.bins * pitch + reader + spare_size + kLanes) * sizeof(real)));
+        fastspec::scratch(size_t(work + prepared + t.bins * pitch + reader + spare_size + kLanes) * sizeof(real)));
     V* buffer = reinterpret_cast<V*>(memory);
-    real* tile = memory + work;
+    real* tile = memory + work + prepared;
     real* spare = tile + t.bins * pitch;
     const int64_t clip = task / runs, begin = task % runs * run * groups_a_tile;
     const int64_t end = std::min(groups, begin + run * groups_a_tile);
@@ -44,7 +45,8 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
       const int64_t slot = (g - begin) % groups_a_tile, first = (g - slot) * kLanes;
       if (g > begin) r.advance(g);
       real* bins = tile + (keep ? slot * width : 0);
-      real_transform(t, tables.frames(r.samples(), l.n_fft), buffer, Bins{bins, pitch, form, eps});
+      const Frames frames = preparation.apply(tables.frames(r.samples(), l.n_fft), memory + work);
+      real_transform(t, frames, buffer, Bins{bins, pitch, form, eps});
       visit(Tile{bins, tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes), slot,
                  slot + 1 == groups_a_tile || g + 1 == end},
             spare);

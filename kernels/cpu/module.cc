@@ -44,10 +44,15 @@ NB_MODULE(_native, m) {
   m.doc() = "Raw access to libfastspec; fastspec.ops is the interface.";
 
   nb::class_<fastspec_frames>(m, "Frames")
-      .def("__init__", [](fastspec_frames* self, int64_t n_fft, int64_t hop, int64_t win_length, int64_t pad,
-                          int pad_mode, bool onesided) {
-        new (self) fastspec_frames{0, 0, 0, n_fft, hop, win_length, pad, pad_mode, onesided, FASTSPEC_F32, 1};
-      });
+      .def(
+          "__init__",
+          [](fastspec_frames* self, int64_t n_fft, int64_t hop, int64_t win_length, int64_t pad, int pad_mode,
+             bool onesided, double preemphasis, bool remove_dc) {
+            new (self) fastspec_frames{
+                0, 0, 0, n_fft, hop, win_length, pad, pad_mode, onesided, FASTSPEC_F32, 1, remove_dc, preemphasis};
+          },
+          "n_fft"_a, "hop"_a, "win_length"_a, "pad"_a, "pad_mode"_a, "onesided"_a, "preemphasis"_a = 0.0,
+          "remove_dc"_a = false);
   nb::class_<fastspec_ending>(m, "Ending")
       .def("__init__",
            [](fastspec_ending* self, double power, double eps, int log, double multiplier, double floor, bool floor_add,

@@ -1,7 +1,17 @@
 """kernels/cpu/module.cc. Arrays are addresses; `work` is batch, samples, frames, dtype, threads."""
 
 class Frames:
-    def __init__(self, n_fft: int, hop: int, win_length: int, pad: int, pad_mode: int, onesided: bool, /) -> None: ...
+    def __init__(
+        self,
+        n_fft: int,
+        hop: int,
+        win_length: int,
+        pad: int,
+        pad_mode: int,
+        onesided: bool,
+        preemphasis: float = 0.0,
+        remove_dc: bool = False,
+    ) -> None: ...
 
 class Ending:
     def __init__(

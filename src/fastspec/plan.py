@@ -56,6 +56,11 @@ class FramePlan:
         pad: samples added on each side of the signal.
         pad_mode: where they come from: "reflect", "constant" (zeros), "replicate", "circular"; or "none".
         onesided: keep the bins 0 .. n_fft // 2 only (all that a real signal needs).
+        preemphasis: c of x[n] - c x[n - 1] inside the frame, its first sample being its own predecessor.
+        remove_dc: take off the mean of the frame, before the pre-emphasis.
+
+    Both prepare the win_length samples of a frame under the window, before the window, as Kaldi does; being linear,
+    they leave the ops what they are.
     """
 
     n_fft: int
@@ -64,6 +69,8 @@ class FramePlan:
     pad: int
     pad_mode: str
     onesided: bool = True
+    preemphasis: float = 0.0
+    remove_dc: bool = False
 
     @staticmethod
     @cached
@@ -75,6 +82,8 @@ class FramePlan:
         pad_mode: str = "reflect",
         onesided: bool = True,
         center_pad: int | None = None,
+        preemphasis: float = 0.0,
+        remove_dc: bool = False,
     ) -> FramePlan:
         """The plan for these parameters, the same object whenever they are the same.
 
@@ -86,6 +95,8 @@ class FramePlan:
             pad_mode: "reflect", "constant", "replicate", "circular", or "none" for no padding.
             onesided: n_fft // 2 + 1 bins instead of n_fft.
             center_pad: samples added on each side when `center`. Default: n_fft // 2.
+            preemphasis: coefficient within every frame, 0 (none) to 1.
+            remove_dc: subtract every frame's mean first.
 
         Raises:
             ValueError: names the argument, its value and what is allowed.
@@ -106,12 +117,21 @@ class FramePlan:
         pad = n_fft // 2 if center_pad is None else integer("center_pad", center_pad, 0)
         if not center or pad_mode == "none" or pad == 0:
             pad, pad_mode = 0, "none"
-        return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, onesided)
+        preemphasis = real("preemphasis", preemphasis, 0.0)
+        if preemphasis > 1:
+            raise ValueError(f"preemphasis must be from 0 to 1, got {preemphasis}")
+        remove_dc = flag("remove_dc", remove_dc)
+        return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, onesided, preemphasis, remove_dc)
 
     @property
     def n_bins(self) -> int:
         """F, the number of frequency bins."""
         return self.n_fft // 2 + 1 if self.onesided else self.n_fft
+
+    @property
+    def prepared(self) -> bool:
+        """Frames are not mere pieces of the signal: `preemphasis` or `remove_dc` is set."""
+        return self.preemphasis != 0 or self.remove_dc
 
     @property
     def left(self) -> int:
@@ -147,9 +167,10 @@ class FramePlan:
                 f"(n_fft = {self.n_fft}, padding {self.pad} on each side), got {length}"
             )
 
-    def args(self) -> tuple[int, int, int, int, str, bool]:
+    def args(self) -> tuple[int, int, int, int, str, bool, float, bool]:
         """The fields in order, for an operator schema; `FramePlan(*plan.args()) == plan`."""
-        return self.n_fft, self.hop_length, self.win_length, self.pad, self.pad_mode, self.onesided
+        sizes = self.n_fft, self.hop_length, self.win_length, self.pad, self.pad_mode, self.onesided
+        return *sizes, self.preemphasis, self.remove_dc
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ from torch.nn import Parameter
 from ..dispatch import choose
 from ..plan import FramePlan
 
-PLAN_SCHEMA = "int n_fft, int hop_length, int win_length, int pad, str pad_mode, bool onesided"
-PLAN_ARGS = 6
+PLAN_SCHEMA = (
+    "int n_fft, int hop_length, int win_length, int pad, str pad_mode, bool onesided, float preemphasis, bool remove_dc"
+)
+PLAN_ARGS = 8
 
 INPUTS = {"frame_transform": ("x", "window"), "overlap_add": ("y", "window"), "basis_grad": ("x", "y")}
 GRADIENT = {"y": "frame_transform", "x": "overlap_add", "window": "basis_grad"}

@@ -43,7 +43,8 @@ def refuse(plan: FramePlan, *tensors: Tensor | None) -> str | None:
 @lru_cache(maxsize=1024)
 def plan_of(plan: FramePlan) -> _native.Frames:
     mode = PAD_MODES[plan.pad_mode]
-    return _native.Frames(plan.n_fft, plan.hop_length, plan.win_length, plan.pad, mode, plan.onesided)
+    sizes = plan.n_fft, plan.hop_length, plan.win_length, plan.pad
+    return _native.Frames(*sizes, mode, plan.onesided, plan.preemphasis, plan.remove_dc)
 
 
 @lru_cache(maxsize=1024)

@@ -42,16 +42,37 @@ def _sources(plan: FramePlan, length: int, device: torch.device) -> Tensor:
     return t.where((t >= 0) & (t < length), length)
 
 
+def _prepare(frames: Tensor, plan: FramePlan) -> Tensor:
+    """The samples under the window [B, M, win_length], without their mean, then z[n] - c z[max(n - 1, 0)]."""
+    if plan.remove_dc:
+        frames = frames - frames.mean(-1, keepdim=True)
+    return frames - plan.preemphasis * torch.cat([frames[..., :1], frames[..., :-1]], -1)
+
+
+def _prepare_adjoint(pieces: Tensor, plan: FramePlan) -> Tensor:
+    """The adjoint of `_prepare`."""
+    first = F.pad(plan.preemphasis * pieces[..., :1], (0, plan.win_length - 1))
+    pieces = pieces - plan.preemphasis * F.pad(pieces[..., 1:], (0, 1)) - first
+    return pieces - pieces.mean(-1, keepdim=True) if plan.remove_dc else pieces
+
+
 def frames(x: Tensor, plan: FramePlan) -> Tensor:
-    """Frames [B, M, n_fft] of x [B, T], padded as the plan says. A view of the padded signal."""
+    """Frames [B, M, n_fft] of x [B, T], padded as the plan says; a view of the padded signal, unless prepared."""
+    length = x.shape[1]
     if plan.pad:
         x = F.pad(x, (0, 1)).index_select(1, _sources(plan, x.shape[1], x.device))
-    return x.unfold(1, plan.n_fft, plan.hop_length)
+    if not plan.prepared:
+        return x.unfold(1, plan.n_fft, plan.hop_length)
+    under_window = x[:, plan.left :].unfold(1, plan.win_length, plan.hop_length)[:, : plan.n_frames(length)]
+    return F.pad(_prepare(under_window, plan), (plan.left, plan.n_fft - plan.win_length - plan.left))
 
 
 def fold(pieces: Tensor, plan: FramePlan, length: int) -> Tensor:
     """The adjoint of `frames`: pieces [B, M, n_fft] added where they come from, [B, T = length]."""
     n_frames = pieces.shape[1]
+    if plan.prepared:
+        outside = plan.left, plan.n_fft - plan.win_length - plan.left
+        pieces = F.pad(_prepare_adjoint(pieces[..., outside[0] : plan.n_fft - outside[1]], plan), outside)
     covered = (n_frames - 1) * plan.hop_length + plan.n_fft
     padded = F.fold(pieces.mT, (1, covered), (1, plan.n_fft), stride=(1, plan.hop_length)).flatten(1)
     padded = F.pad(padded, (0, length + 2 * plan.pad - covered))
