@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-emulated bench check format clean
+.PHONY: demo test test-emulated test-gpu-tools bench check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
@@ -16,6 +16,9 @@ test: $(VENV)/test ## every test
 
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
+
+test-gpu-tools: $(VENV)/kernels ## the PTX interpreter and its counters on small kernels, seconds
+	$(BIN)/python -m pytest -q gpu
 
 bench: $(VENV)/bench ## the comparison with other libraries, 15 minutes; writes bench/results and the README's table
 	$(BIN)/python -m bench.run
@@ -57,6 +60,11 @@ $(VENV)/test: $(VENV)/native
 
 $(VENV)/bench: $(VENV)/test
 	$(PIP) nnaudio2 auvux-dsp
+	touch $@
+
+# Compilers for GPUs and their tools; none of it needs a GPU. About 400 MB.
+$(VENV)/kernels: $(VENV)/test
+	$(PIP) cupy-cuda12x nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12 triton
 	touch $@
 
 $(VENV)/dev: $(VENV)/test
