@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fastspec.plan import Ending, FramePlan
+from fastspec.plan import DensePlan, Ending, FramePlan, Plan
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,36 @@ class Case:
         parts += [f"c{self.preemphasis}"] if self.preemphasis else []
         parts += ["dc"] if self.remove_dc else []
         return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class DenseCase:
+    """A dense basis: rows on the supports (start, stop) of frames of `n` samples, over `B` clips of `T`."""
+
+    T: int
+    B: int
+    n: int
+    hop: int
+    supports: tuple[tuple[int, int], ...]
+    pad: str = "reflect"
+    center_pad: int | None = None
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def plan(self) -> DensePlan:
+        starts, stops = zip(*self.supports, strict=True)
+        return DensePlan.make(self.n, self.hop, starts, stops, pad_mode=self.pad, center_pad=self.center_pad)
+
+    def __str__(self) -> str:
+        parts = [f"n{self.n}", f"h{self.hop}", f"T{self.T}", f"B{self.B}", self.pad, f"rows{len(self.supports)}"]
+        parts += [f"p{self.center_pad}"] if self.center_pad is not None else []
+        parts += ["f64"] if self.dtype == torch.float64 else []
+        return "dense-" + "-".join(parts)
+
+
+def centred(n: int, *lengths: int) -> tuple[tuple[int, int], ...]:
+    """Supports of these lengths in the middle of a frame, as those of a CQT."""
+    return tuple(((n - length) // 2, (n - length) // 2 + length) for length in lengths)
 
 
 F64 = torch.float64
@@ -95,6 +125,22 @@ CASES = [
     Case(31, 2, 5, 1, win=1, preemphasis=0.5),
 ]
 
+DENSE_CASES = [
+    DenseCase(40, 2, 8, 2, ((0, 8),)),  # one row
+    DenseCase(9, 1, 1, 1, ((0, 1), (0, 1)), pad="none"),  # one sample a frame
+    DenseCase(31, 2, 5, 11, ((0, 1), (4, 5), (0, 5)), pad="constant"),  # rows at the frame's ends, hop > N
+    DenseCase(50, 3, 16, 1, ((3, 7), (0, 16), (15, 16), (2, 14)), pad="circular", dtype=F64),
+    DenseCase(150, 2, 33, 7, centred(33, 33, 20, 5, 1), pad="replicate"),
+    DenseCase(300, 2, 64, 16, tuple((0, 64) for _ in range(33))),  # a trainable STFT
+    DenseCase(301, 2, 64, 13, tuple((0, 64) for _ in range(20)), dtype=F64),
+    DenseCase(700, 3, 200, 37, centred(200, 200, 151, 113, 80, 57, 40, 29, 20, 14, 10), pad="constant"),  # a CQT
+    DenseCase(600, 1, 128, 77, ((5, 120), (0, 30), (98, 128), (60, 61)), pad="constant", center_pad=130),
+    DenseCase(500, 2, 96, 100, ((0, 96), (10, 20)), pad="none"),
+    DenseCase(2100, 2, 512, 128, centred(512, *range(512, 12, -20)), pad="replicate", dtype=F64),
+    DenseCase(4000, 2, 1000, 250, tuple((0, 1000) for _ in range(60)), pad="constant"),
+    DenseCase(3000, 2, 1500, 10, centred(1500, 1500, 700, 300), pad="reflect"),  # far more frames than rows
+]
+
 ENDINGS = [
     Ending.make(2.0),
     Ending.make(1.0),
@@ -121,6 +167,8 @@ ENDING_CASES = [
     Case(2000, 2, 400, 160),
     Case(1024, 3, 512, 200, pad="none"),
     Case(900, 2, 256, 80, win=200, preemphasis=0.97, remove_dc=True),
+    DENSE_CASES[7],
+    DENSE_CASES[6],
 ]
 
 
@@ -141,29 +189,38 @@ def make_bank(n_bins: int, n_bands: int, dtype: torch.dtype) -> torch.Tensor:
     return bank
 
 
-def signals(case: Case, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """A noisy tone x [B, T] and an asymmetric positive window, exact in the case's dtype."""
+def signals(case: Case | DenseCase, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A noisy tone x [B, T] and a basis (an asymmetric positive window, or any taps), exact in the case's dtype."""
     rng = np.random.default_rng(seed)
     tone = np.sin(0.3 * np.arange(case.T)) + 0.5 * rng.standard_normal((case.B, case.T))
-    window = 0.2 + rng.random(case.plan.win_length)
-    return torch.tensor(tone, dtype=case.dtype), torch.tensor(window, dtype=case.dtype)
+    shape = case.plan.basis_shape
+    basis = 0.2 + rng.random(shape) if isinstance(case, Case) else rng.standard_normal(shape)
+    return torch.tensor(tone, dtype=case.dtype), torch.tensor(basis, dtype=case.dtype)
 
 
-def true_transform(x: torch.Tensor, window: torch.Tensor, case: Case) -> torch.Tensor:
+def true_transform(x: torch.Tensor, basis: torch.Tensor, case: Case | DenseCase) -> torch.Tensor:
     """frame_transform by its formula, differentiable, in the dtype of x."""
-    plan, n = case.plan, case.n_fft
+    plan, n = case.plan, case.plan.n_fft
     if plan.pad_mode == "constant":
         x = F.pad(x, (plan.pad, plan.pad))
     elif plan.pad:
         mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[plan.pad_mode]
         x = x[:, torch.from_numpy(np.pad(np.arange(x.shape[1]), plan.pad, mode=mode))]
     starts = range(0, x.shape[1] - n + 1, plan.hop_length)
+    if isinstance(plan, DensePlan):
+        framed = torch.stack([x[:, s : s + n] for s in starts], dim=2)  # [B, N, M]
+        rows, first = [], 0
+        for start, stop in zip(plan.starts, plan.stops, strict=True):
+            taps = basis[:, first : first + stop - start]
+            rows.append(torch.einsum("cn,bnm->cbm", taps, framed[:, start:stop]))
+            first += stop - start
+        return torch.complex(*torch.stack(rows, dim=2))
     left = (n - plan.win_length) // 2
     framed = torch.stack([x[:, s + left : s + left + plan.win_length] for s in starts], dim=2)  # [B, N, M]
     if case.remove_dc:
         framed = framed - framed.mean(1, keepdim=True)
     before = torch.cat([framed[:, :1], framed[:, :-1]], dim=1)
-    framed = (framed - case.preemphasis * before) * window[:, None]
+    framed = (framed - case.preemphasis * before) * basis[:, None]
     if n > 128:
         framed = F.pad(framed, (0, 0, left, n - plan.win_length - left))
         return torch.fft.fft(framed, dim=1)[:, : plan.n_bins]
@@ -173,10 +230,10 @@ def true_transform(x: torch.Tensor, window: torch.Tensor, case: Case) -> torch.T
 
 
 def true_power(
-    x: torch.Tensor, window: torch.Tensor, bank: torch.Tensor | None, case: Case, ending: Ending
+    x: torch.Tensor, basis: torch.Tensor, bank: torch.Tensor | None, case: Case | DenseCase, ending: Ending
 ) -> torch.Tensor:
     """spectral_power by its formula, differentiable, in the dtype of x."""
-    y = true_transform(x, window, case)
+    y = true_transform(x, basis, case)
     u = (y.real**2 + y.imag**2 + ending.eps) ** (ending.power / 2)
     if bank is not None:
         u = torch.einsum("fk,bfm->bkm", bank, u)
@@ -189,12 +246,15 @@ def true_power(
     return torch.log(u) * {"ln": 1, "log10": 1 / math.log(10), "db": ending.multiplier / math.log(10)}[ending.log]
 
 
-def tolerance(truth: torch.Tensor, plan: FramePlan, dtype: torch.dtype) -> float:
+def tolerance(truth: torch.Tensor, plan: Plan, dtype: torch.dtype) -> float:
     """What rounding may cost a linear op: an FFT of length N loses about eps * log2(N) of the largest value.
 
     The factor 4 leaves room for Bluestein's convolution (three transforms of up to four times the length).
+    Sums of N products lose about eps * sqrt(N), those of a dense basis over frames or rows too.
     """
     scale = truth.abs().max().item() if truth.numel() else 0.0
+    if isinstance(plan, DensePlan):
+        return 4 * torch.finfo(dtype).eps * math.sqrt(max(plan.n_fft, 2 * plan.n_bins, truth.shape[-1])) * scale
     return 4 * torch.finfo(dtype).eps * math.log2(2 * plan.n_fft) * scale
 
 

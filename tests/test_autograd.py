@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import ENDINGS, F64, Case, ending_name, make_bank, signals, true_power, true_transform
+from cases import ENDINGS, F64, Case, DenseCase, ending_name, make_bank, signals, true_power, true_transform
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.library import opcheck
 
@@ -28,8 +28,16 @@ def one_thread():
 SMALL = [
     Case(13, 2, 6, 2, win=5, dtype=F64),
     Case(9, 1, 5, 7, pad="circular", center_pad=4, onesided=False, dtype=F64),
+    DenseCase(13, 2, 6, 2, ((0, 6), (2, 5), (5, 6)), dtype=F64),
 ]
 CASE = Case(61, 2, 16, 5, win=12, dtype=F64)
+DENSE = DenseCase(61, 2, 16, 5, ((0, 16), (2, 14), (3, 4), (0, 9), (12, 16)), dtype=F64)
+BOTH = pytest.mark.parametrize("case", [CASE, DENSE], ids=str)
+SHORT = pytest.mark.parametrize(
+    "case",
+    [Case(30, 2, 8, 3, dtype=F64), DenseCase(30, 2, 8, 3, ((0, 8), (2, 5), (7, 8), (0, 4)), dtype=F64)],
+    ids=str,
+)
 ENDING = Ending.make(1.0, log="db", floor=1e-3)
 LINEAR = ("frame_transform", "overlap_add", "basis_grad")
 
@@ -46,14 +54,14 @@ def linear_op(name, case, backend, seed=0):
     }[name]
 
 
-def fused(case, ending, backend, banded=True, n_bands=3):
+def fused(case, ending, backend, banded=True, n_bands=3, **options):
     """spectral_power as a function of x, window and bank, and such tensors."""
     plan = case.plan
     leaves = list(signals(case))
     if not banded:
-        return lambda x, w: spectral_power(x, w, None, plan, ending, backend), leaves
+        return lambda x, w: spectral_power(x, w, None, plan, ending, backend, **options), leaves
     leaves.append(make_bank(plan.n_bins, n_bands, case.dtype) + 0.1)  # an empty band has a kink, see test_ops
-    return lambda x, w, b: spectral_power(x, w, b, plan, ending, backend), leaves
+    return lambda x, w, b: spectral_power(x, w, b, plan, ending, backend, **options), leaves
 
 
 def leaves_of(tensors):
@@ -76,9 +84,11 @@ def test_linear_ops_check(name, case, backend):
 @pytest.mark.parametrize("banded", [False, True], ids=["bins", "bands"])
 @pytest.mark.parametrize("ending", ENDINGS, ids=ending_name)
 def test_fused_check(ending, banded, backend):
-    op, tensors = fused(SMALL[0], ending, backend, banded)
-    assert gradcheck(op, leaves_of(tensors), check_forward_ad=True)
-    assert gradgradcheck(op, leaves_of(tensors), check_fwd_over_rev=True)
+    cases = [SMALL[0], SMALL[2]] if ending in ENDINGS[1:8:3] else SMALL[:1]
+    for case in cases:
+        op, tensors = fused(case, ending, backend, banded)
+        assert gradcheck(op, leaves_of(tensors), check_forward_ad=True)
+        assert gradgradcheck(op, leaves_of(tensors), check_fwd_over_rev=True)
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=ending_name)
@@ -105,11 +115,12 @@ def test_second_order_silence(ending, backend):
     assert_same([first[0][:, 40:], grads[0][:, 40:]], [alone_first[0], alone[0]])
 
 
+@BOTH
 @pytest.mark.parametrize("ending", [ENDINGS[0], ENDINGS[1], ENDINGS[9], ENDINGS[14]], ids=ending_name)
-def test_gradient_penalty(ending, backend):
+def test_gradient_penalty(case, ending, backend):
     """A loss with the norm of a gradient in it, against plain torch: first and second order together."""
-    plan = CASE.plan
-    tensors = [*signals(CASE), make_bank(plan.n_bins, 4, F64)]
+    plan = case.plan
+    tensors = [*signals(case), make_bank(plan.n_bins, 4, F64)]
 
     def loss_grads(op):
         leaves = leaves_of(tensors)
@@ -118,7 +129,7 @@ def test_gradient_penalty(ending, backend):
         return torch.autograd.grad(out.sum() + sum(g.square().sum() for g in grads), leaves)
 
     ours = loss_grads(lambda x, w, b: spectral_power(x, w, b, plan, ending, backend))
-    assert_same(ours, loss_grads(lambda x, w, b: true_power(x, w, b, CASE, ending)))
+    assert_same(ours, loss_grads(lambda x, w, b: true_power(x, w, b, case, ending)))
 
 
 def test_third_order(backend):
@@ -130,9 +141,10 @@ def test_third_order(backend):
     assert gradgradcheck(gradient_in_x, leaves_of(tensors))
 
 
-def test_only_needed_gradients(backend):
+@BOTH
+def test_only_needed_gradients(case, backend):
     """Each subset of inputs may want a gradient; the values are the same as all together."""
-    op, tensors = fused(CASE, ENDING, backend)
+    op, tensors = fused(case, ENDING, backend)
     everything = torch.autograd.grad(op(*(leaves := leaves_of(tensors))).sum(), leaves)
     for wanted in range(1, 8):
         inputs = [t.detach().clone().requires_grad_(bool(wanted >> i & 1)) for i, t in enumerate(tensors)]
@@ -144,14 +156,30 @@ def test_only_needed_gradients(backend):
                 assert t.grad is None
 
 
-def test_backward_twice_and_accumulation(backend):
-    op, tensors = fused(CASE, ENDING, backend)
+@BOTH
+def test_backward_twice_and_accumulation(case, backend):
+    op, tensors = fused(case, ENDING, backend)
     leaves = leaves_of(tensors)
     out = op(*leaves).sum()
     out.backward(retain_graph=True)
     once = [t.grad.clone() for t in leaves]
     out.backward()
     assert all(torch.equal(t.grad, 2 * g) for t, g in zip(leaves, once, strict=True))
+
+
+def test_a_dense_spectrum_is_kept_or_recomputed(backend):
+    """The same numbers either way; kept, it is the one tensor saved beside the inputs."""
+    results = []
+    for recompute in (False, True):
+        op, tensors = fused(DENSE, ENDING, backend, recompute=recompute)
+        leaves, saved = leaves_of(tensors), []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, s=saved: s.append(t) or t, lambda t: t):
+            out = op(*leaves)
+        mine = {t.data_ptr() for t in leaves}
+        others = [t for t in saved if t.data_ptr() not in mine]
+        assert [t.shape for t in others] == ([] if recompute else [(2, 5, DENSE.plan.n_frames(61))])
+        results.append([out.detach(), *torch.autograd.grad(out.sin().sum(), leaves)])
+    assert_same(*results)
 
 
 def test_only_the_waveform_and_parameters_are_saved(backend):
@@ -164,8 +192,9 @@ def test_only_the_waveform_and_parameters_are_saved(backend):
     assert len(saved) == 3
 
 
-def test_changing_a_saved_input_is_noticed(backend):
-    op, tensors = fused(CASE, ENDING, backend)
+@BOTH
+def test_changing_a_saved_input_is_noticed(case, backend):
+    op, tensors = fused(case, ENDING, backend)
     leaves = leaves_of(tensors)
     x = leaves[0] * 1
     out = op(x, *leaves[1:])
@@ -174,9 +203,10 @@ def test_changing_a_saved_input_is_noticed(backend):
         out.sum().backward()
 
 
+@BOTH
 @pytest.mark.parametrize("banded", [False, True], ids=["bins", "bands"])
-def test_forward_ad_agrees_with_backward(banded, backend):
-    op, tensors = fused(CASE, ENDING, backend, banded)
+def test_forward_ad_agrees_with_backward(case, banded, backend):
+    op, tensors = fused(case, ENDING, backend, banded)
     tangents = [torch.randn_like(t) for t in tensors]
     with forward_ad.dual_level():
         out = op(*(forward_ad.make_dual(t, d) for t, d in zip(tensors, tangents, strict=True)))
@@ -189,9 +219,9 @@ def test_forward_ad_agrees_with_backward(banded, backend):
     torch.testing.assert_close((derivative * cotangent).sum(), expected)
 
 
-def test_torch_func(backend):
+@SHORT
+def test_torch_func(case, backend):
     """grad, vmap over every input, jvp, jacrev, hessian and per-sample gradients against plain torch."""
-    case = Case(30, 2, 8, 3, dtype=F64)
     op, (x, window, bank) = fused(case, ENDING, backend)
 
     def plain(x, w, b):
@@ -215,9 +245,10 @@ def test_torch_func(backend):
     assert_same(everything(op), everything(plain), 1e-8)
 
 
+@SHORT
 @pytest.mark.parametrize("name", LINEAR)
-def test_torch_func_linear(name, backend):
-    op, (first, second) = linear_op(name, Case(30, 2, 8, 3, dtype=F64), backend)
+def test_torch_func_linear(case, name, backend):
+    op, (first, second) = linear_op(name, case, backend)
     firsts, seconds = torch.stack([first, 2 * first]), torch.stack([second, 3 * second, -second])
     loop = torch.stack([torch.stack([op(f, s) for s in seconds]) for f in firsts])
     folded = torch.func.vmap(torch.func.vmap(op, (None, 0)), (0, None))(firsts, seconds)
@@ -227,9 +258,9 @@ def test_torch_func_linear(name, backend):
     assert_same([derivative], [op(d_first, second) + op(first, d_second)])
 
 
+@BOTH
 @pytest.mark.parametrize("name", LINEAR)
-def test_opcheck_linear(name, backend):
-    case = CASE
+def test_opcheck_linear(case, name, backend):
     _, tensors = linear_op(name, case, backend)
     length = (case.T,) if name == "overlap_add" else ()
     op = getattr(torch.ops.fastspec, name).default
@@ -237,10 +268,11 @@ def test_opcheck_linear(name, backend):
         opcheck(op, (*inputs, *case.plan.args(), *length, backend))
 
 
+@BOTH
 @pytest.mark.parametrize("banded", [False, True], ids=["bins", "bands"])
-def test_opcheck_fused(banded, backend):
-    plan = CASE.plan
-    op, tensors = fused(CASE, ENDING, backend, banded)
+def test_opcheck_fused(case, banded, backend):
+    plan = case.plan
+    op, tensors = fused(case, ENDING, backend, banded)
     grad = torch.randn_like(op(*tensors))
     arguments = (*plan.args(), *ENDING.args())
     for inputs in (tensors, leaves_of(tensors)):
@@ -249,7 +281,14 @@ def test_opcheck_fused(banded, backend):
         for need in ((True, True, banded), (True, False, False), (False, True, False)):
             opcheck(
                 torch.ops.fastspec.spectral_power_backward.default,
-                (grad, x, window, bank, *arguments, *need, backend),
+                (grad, x, window, bank, None, *arguments, *need, backend),
+            )
+        if case is DENSE:
+            opcheck(torch.ops.fastspec.spectral_power_keeping.default, (x, window, bank, *arguments, backend))
+            y = frame_transform(x, window, plan, backend).detach()
+            opcheck(
+                torch.ops.fastspec.spectral_power_backward.default,
+                (grad, x, window, bank, y, *arguments, True, True, banded, backend),
             )
 
 
@@ -286,17 +325,31 @@ def test_compile_fused(compiler, backend):
 
 
 @pytest.mark.usefixtures("fresh_dynamo")
+@pytest.mark.parametrize("recompute", [False, True])
+def test_compile_dense(recompute, backend):
+    """As above; whether the spectrum is kept is decided while tracing."""
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    op, (_, *rest) = fused(DENSE, ENDING, backend, recompute=recompute)
+    compiled = torch.compile(op, fullgraph=True, backend=counter)
+    for shape in ((2, 61), (3, 75), (4, 82), (5, 93)):
+        tensors = [torch.randn(shape, dtype=F64), *rest]
+        assert_same(value_and_grads(compiled, tensors), value_and_grads(op, tensors))
+    assert counter.frame_count <= 2
+
+
+@BOTH
+@pytest.mark.usefixtures("fresh_dynamo")
 @pytest.mark.parametrize("name", LINEAR)
-def test_compile_linear(name, backend):
-    op, tensors = linear_op(name, CASE, backend)
+def test_compile_linear(case, name, backend):
+    op, tensors = linear_op(name, case, backend)
     compiled = torch.compile(op, fullgraph=True, dynamic=True, backend="aot_eager")
     assert_same(value_and_grads(compiled, tensors), value_and_grads(op, tensors))
 
 
+@SHORT
 @pytest.mark.usefixtures("fresh_dynamo")
-def test_compiled_transforms():
+def test_compiled_transforms(case):
     """torch.func inside torch.compile runs the reference, with right derivatives; a named backend says no."""
-    case = Case(30, 2, 8, 3, dtype=F64)
     op, (x, window, bank) = fused(case, ENDING, "")
 
     def gradient(x):
@@ -323,10 +376,11 @@ def test_compiled_transforms():
         torch.compile(torch.func.grad(lambda x: named(x, window, bank).sum()), backend="eager", fullgraph=True)(x)
 
 
+@BOTH
 @pytest.mark.usefixtures("fresh_dynamo")
-def test_compiled_double_backward_raises(backend):
+def test_compiled_double_backward_raises(case, backend):
     """torch.compile has no second derivatives outside the graph: an error, not a wrong number."""
-    op, tensors = fused(CASE, ENDING, backend)
+    op, tensors = fused(case, ENDING, backend)
     leaves = leaves_of(tensors)
     out = torch.compile(op, backend="aot_eager")(*leaves)
     grads = torch.autograd.grad(out.sum(), leaves, create_graph=True)
@@ -334,9 +388,10 @@ def test_compiled_double_backward_raises(backend):
         grads[0].sum().backward()
 
 
+@BOTH
 @pytest.mark.usefixtures("fresh_dynamo")
-def test_export(backend):
-    op, (x, window, bank) = fused(CASE, ENDING, backend)
+def test_export(case, backend):
+    op, (x, window, bank) = fused(case, ENDING, backend)
 
     class Model(torch.nn.Module):
         def forward(self, x):
@@ -348,8 +403,9 @@ def test_export(backend):
     assert torch.equal(program.module()(longer), op(longer, window, bank))
 
 
-def test_inference_mode_and_no_grad(backend):
-    op, tensors = fused(CASE, ENDING, backend)
+@BOTH
+def test_inference_mode_and_no_grad(case, backend):
+    op, tensors = fused(case, ENDING, backend)
     expected = op(*tensors)
     for mode in (torch.no_grad(), torch.inference_mode()):
         with mode:
@@ -360,7 +416,8 @@ def test_inference_mode_and_no_grad(backend):
     assert torch.equal(op(*parameters), expected)
 
 
-def test_autocast_changes_nothing(backend):
+@BOTH
+def test_autocast_changes_nothing(case, backend):
     """Half precision has no place in a power spectrum: values and gradients of both orders stay."""
     op, tensors = fused(Case(61, 2, 16, 5), ENDING, backend)
 

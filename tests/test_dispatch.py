@@ -118,7 +118,7 @@ def test_explain(registry):
     for part in ("n_fft=16", "float64 on cpu", "first refuses: too early"):
         assert part in text
     assert explain(types.SimpleNamespace(plan=PLAN), backend="first").rows[0][1] is None
-    with pytest.raises(ValueError, match="what must be a FramePlan or have a `plan` attribute, got int"):
+    with pytest.raises(ValueError, match="what must be a plan or have a `plan` attribute, got int"):
         explain(3)
     with pytest.raises(ValueError, match="backend must be one of"):
         explain(PLAN, backend="third")

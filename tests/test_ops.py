@@ -7,6 +7,7 @@ import pytest
 import torch
 from cases import (
     CASES,
+    DENSE_CASES,
     ENDING_CASES,
     ENDINGS,
     F64,
@@ -58,7 +59,7 @@ def check_linear_ops(case, backend):
     assert torch.equal(basis_grad(x, cotangent, plan, backend), gw), "the direct call differs"
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + DENSE_CASES, ids=str)
 def test_linear_ops(case, backend):
     check_linear_ops(case, backend)
 
@@ -99,13 +100,13 @@ def test_endings(ending, banded, backend):
         check_power(case, ending, bank, backend)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES + DENSE_CASES, ids=str)
 def test_power_shapes(case, backend):
     bank = make_bank(case.plan.n_bins, 5, case.dtype)
     check_power(case, Ending.make(2.0, log="log10", floor=1e-2), bank, backend)
 
 
-@pytest.mark.parametrize("case", CASES[::2], ids=str)
+@pytest.mark.parametrize("case", CASES[::2] + DENSE_CASES, ids=str)
 def test_adjoint(case, backend):
     """<y, T x> = <T* y, x> = <C(x, y), w>, to the rounding of the sums themselves."""
     plan = case.plan

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fastspec.plan import Ending, FramePlan
+from fastspec.plan import DensePlan, Ending, FramePlan, plan_of
 
 
 def test_defaults_are_torchaudios():
@@ -43,8 +43,41 @@ def test_args_round_trip():
         FramePlan.make(400, 160, 320, onesided=False),
         Ending.make(1.0, 1e-6, "db", 1e-5, "add", 1.0, 20.0),
     )
-    assert FramePlan(*plan.args()) == plan
+    assert plan_of(*plan.args()) == plan
     assert Ending(*ending.args()) == ending
+
+
+def test_dense_plans():
+    plan = DensePlan.make(16, 5, (0, 3, 15), (16, 4, 16), center_pad=6)
+    assert DensePlan.make(16, 5, (0, 3, 15), (16, 4, 16), center_pad=6) is plan
+    assert DensePlan.make(16, 5, [0, 3, 15], [16, 4, 16], center_pad=6) == plan
+    copy = plan_of(*plan.args())
+    assert copy == plan
+    assert hash(copy) == hash(plan)
+    assert (plan.n_bins, plan.n_taps, plan.offsets, plan.basis_shape) == (3, 18, (0, 16, 17, 18), (2, 18))
+    assert plan != DensePlan.make(16, 5, (0, 3, 14), (16, 4, 15), center_pad=6)
+    assert (plan.min_length, plan.n_frames(30)) == (7, 6)
+    assert "3 rows of 1 to 16 taps" in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ((0, 5, (0,), (1,)), "n_fft must be an integer from 1"),
+        ((16, 0, (0,), (1,)), "hop_length must be"),
+        ((16, 5, (), ()), "one or more, got 0 and 0"),
+        ((16, 5, (0, 1), (4,)), "equally many, one or more, got 2 and 1"),
+        ((16, 5, (0, 4), (1, 4)), "row 1 must lie within 0 <= start < stop <= 16, got 4 to 4"),
+        ((16, 5, (0,), (17,)), "row 0 must lie within 0 <= start < stop <= 16, got 0 to 17"),
+        ((16, 5, (-1,), (7,)), r"starts\[0\] must be an integer >= 0, got -1"),
+        ((16, 5, (0,), (7.5,)), r"stops\[0\] must be an integer"),
+        ((16, 5, (0,), (7,), True, "edge"), "pad_mode must be one of"),
+        ((16, 5, (0,), (7,), False, "reflect", 3), "center_pad needs center=True"),
+    ],
+)
+def test_bad_dense_plans(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        DensePlan.make(*arguments)
 
 
 @pytest.mark.parametrize("n_fft", [2, 3, 7, 16, 49, 400, 1009])

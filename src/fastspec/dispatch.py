@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .plan import FramePlan
+from .plan import DensePlan, FramePlan, Plan
 
 OPS = ("frame_transform", "overlap_add", "basis_grad", "spectral_power")
 FILES = {"cpu": "_cpu", "reference": "reference"}
@@ -36,7 +36,7 @@ class _Missing:
     def __init__(self, reason: str):
         self.reason = reason
 
-    def refuse(self, plan: FramePlan, *tensors: Tensor | None) -> str:
+    def refuse(self, plan: Plan, *tensors: Tensor | None) -> str:
         return self.reason
 
 
@@ -51,7 +51,7 @@ def _load(op: str, backend: str) -> Any:
     return found
 
 
-def choose(op: str, backend: str, plan: FramePlan, *tensors: Tensor | None) -> Any:
+def choose(op: str, backend: str, plan: Plan, *tensors: Tensor | None) -> Any:
     """The backend module that runs `op` on these tensors; the first tensor decides device and dtype.
 
     Args:
@@ -72,7 +72,7 @@ def choose(op: str, backend: str, plan: FramePlan, *tensors: Tensor | None) -> A
     return found
 
 
-def _decide(op: str, backend: str, plan: FramePlan, tensors: tuple[Tensor | None, ...]) -> Any:
+def _decide(op: str, backend: str, plan: Plan, tensors: tuple[Tensor | None, ...]) -> Any:
     module, refused = _ask(op, _order(backend, tensors[0].device.type), plan, tensors)  # type: ignore[union-attr]
     if module is None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
@@ -100,7 +100,7 @@ def _order(backend: str, device: str) -> tuple[str, ...]:
     return (backend,)
 
 
-def _ask(op: str, order: tuple[str, ...], plan: FramePlan, tensors: tuple[Any, ...]) -> tuple[Any, dict[str, str]]:
+def _ask(op: str, order: tuple[str, ...], plan: Plan, tensors: tuple[Any, ...]) -> tuple[Any, dict[str, str]]:
     """The first backend of the order that does not refuse, or None, and the reasons of those before it."""
     refused = {}
     for name in order:
@@ -126,7 +126,7 @@ class Explanation:
 
     device: str
     dtype: torch.dtype
-    plan: FramePlan
+    plan: Plan
     rows: tuple[tuple[str, str | None, dict[str, str]], ...]
 
     def __str__(self) -> str:
@@ -144,7 +144,7 @@ def explain(
     """Which backend would run each op, and why those before it in the order refuse.
 
     Args:
-        what: a FramePlan, or anything with a `plan` attribute (the transforms have one).
+        what: a FramePlan or a DensePlan, or anything with a `plan` attribute (the transforms have one).
         device: where the signal is; this machine need not have it.
         dtype: of the signal: torch.float32, torch.float64, torch.int16, or torch.float16 and torch.bfloat16,
             which are computed in float32.
@@ -154,8 +154,8 @@ def explain(
         ValueError: `what` has no plan, or device, dtype or the backend's name is unknown.
     """
     plan = getattr(what, "plan", what)
-    if not isinstance(plan, FramePlan):
-        raise ValueError(f"what must be a FramePlan or have a `plan` attribute, got {type(what).__name__}")
+    if not isinstance(plan, (FramePlan, DensePlan)):
+        raise ValueError(f"what must be a plan or have a `plan` attribute, got {type(what).__name__}")
     if dtype not in (torch.float32, torch.float64, torch.int16, *HALVES):
         raise ValueError(f"dtype must be float32, float64, int16, float16 or bfloat16, got {dtype!r}")
     try:

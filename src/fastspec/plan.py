@@ -1,14 +1,17 @@
 """What a transform computes, as plain numbers: the framing of the signal and the ending of the spectrum.
 
-Both classes are frozen, hashable and made of ints, bools, floats and strings alone, so an operator schema can
-carry them (`args()`) and equal ones are one cached object. Every ValueError about sizes is raised here.
+A plan is a `FramePlan` (the basis is Fourier's, under a window) or a `DensePlan` (the basis is any complex rows,
+each on its own support). All classes are frozen, hashable and made of ints, bools, floats and strings alone, so an
+operator schema can carry them (`args()`) and equal ones are one cached object. Every ValueError about sizes is
+raised here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
+from itertools import accumulate
 from typing import ParamSpec, TypeVar
 
 from torch.compiler import is_compiling
@@ -22,6 +25,7 @@ PAD_MODES = ("reflect", "constant", "replicate", "circular", "none")
 LOGS = ("none", "ln", "log10", "log1p", "db")
 FLOOR_MODES = ("clamp", "add")
 MAX_N_FFT = 65536
+MAX_DENSE_LENGTH = 1 << 22  # the lowest CQT row anybody asked for is half of that
 
 
 def cached(build: Callable[P, R]) -> Callable[P, R]:
@@ -43,8 +47,46 @@ def cached(build: Callable[P, R]) -> Callable[P, R]:
     return make
 
 
+class Framing:
+    """What both plans share: a signal of T samples, padded and cut into M frames of n_fft samples."""
+
+    n_fft: int
+    hop_length: int
+    pad: int
+    pad_mode: str
+
+    @property
+    def min_length(self) -> int:
+        """The shortest clip, in samples, that this plan accepts."""
+        padding = {"reflect": self.pad + 1, "circular": self.pad}.get(self.pad_mode, 1)
+        return max(1, self.n_fft - 2 * self.pad, padding)
+
+    def n_frames(self, length: int) -> int:
+        """M, the number of frames of a clip of `length` samples."""
+        return (length + 2 * self.pad - self.n_fft) // self.hop_length + 1
+
+    def check_length(self, length: int) -> None:
+        """Raise ValueError when a clip of `length` samples is too short for this plan."""
+        if length < 1:
+            raise ValueError(f"waveform must hold at least one sample, got {length}")
+        if self.pad_mode == "reflect" and length <= self.pad:
+            raise ValueError(
+                f"waveform must be longer than the reflect padding of {self.pad} samples, got {length} samples; "
+                "another pad_mode or center=False takes shorter clips"
+            )
+        if self.pad_mode == "circular" and length < self.pad:
+            raise ValueError(
+                f"waveform must be no shorter than the circular padding of {self.pad} samples, got {length} samples"
+            )
+        if length + 2 * self.pad < self.n_fft:
+            raise ValueError(
+                f"waveform must hold at least {self.n_fft - 2 * self.pad} samples for one frame "
+                f"(n_fft = {self.n_fft}, padding {self.pad} on each side), got {length}"
+            )
+
+
 @dataclass(frozen=True)
-class FramePlan:
+class FramePlan(Framing):
     """How a signal of T samples is padded and cut into M frames, and how many bins a frame gives.
 
     Build one with `FramePlan.make`, which checks; the bare constructor trusts its arguments.
@@ -110,13 +152,8 @@ class FramePlan:
             if hop_length < 1:
                 raise ValueError(f"hop_length must be given when win_length // 2 is 0, got win_length = {win_length}")
         hop_length = integer("hop_length", hop_length, 1)
-        pad_mode = one_of("pad_mode", pad_mode, PAD_MODES)
-        onesided, center = flag("onesided", onesided), flag("center", center)
-        if center_pad is not None and not center:
-            raise ValueError(f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False")
-        pad = n_fft // 2 if center_pad is None else integer("center_pad", center_pad, 0)
-        if not center or pad_mode == "none" or pad == 0:
-            pad, pad_mode = 0, "none"
+        onesided = flag("onesided", onesided)
+        pad, pad_mode = _padding(n_fft, center, pad_mode, center_pad)
         preemphasis = real("preemphasis", preemphasis, 0.0)
         if preemphasis > 1:
             raise ValueError(f"preemphasis must be from 0 to 1, got {preemphasis}")
@@ -134,43 +171,144 @@ class FramePlan:
         return self.preemphasis != 0 or self.remove_dc
 
     @property
+    def basis_shape(self) -> tuple[int, ...]:
+        """The shape of what the ops take for this plan's basis: a window [win_length]."""
+        return (self.win_length,)
+
+    @property
     def left(self) -> int:
         """First sample of the frame under the window; win_length samples follow."""
         return (self.n_fft - self.win_length) // 2
 
-    @property
-    def min_length(self) -> int:
-        """The shortest clip, in samples, that this plan accepts."""
-        padding = {"reflect": self.pad + 1, "circular": self.pad}.get(self.pad_mode, 1)
-        return max(1, self.n_fft - 2 * self.pad, padding)
-
-    def n_frames(self, length: int) -> int:
-        """M, the number of frames of a clip of `length` samples."""
-        return (length + 2 * self.pad - self.n_fft) // self.hop_length + 1
-
-    def check_length(self, length: int) -> None:
-        """Raise ValueError when a clip of `length` samples is too short for this plan."""
-        if length < 1:
-            raise ValueError(f"waveform must hold at least one sample, got {length}")
-        if self.pad_mode == "reflect" and length <= self.pad:
-            raise ValueError(
-                f"waveform must be longer than the reflect padding of {self.pad} samples, got {length} samples; "
-                "another pad_mode or center=False takes shorter clips"
-            )
-        if self.pad_mode == "circular" and length < self.pad:
-            raise ValueError(
-                f"waveform must be no shorter than the circular padding of {self.pad} samples, got {length} samples"
-            )
-        if length + 2 * self.pad < self.n_fft:
-            raise ValueError(
-                f"waveform must hold at least {self.n_fft - 2 * self.pad} samples for one frame "
-                f"(n_fft = {self.n_fft}, padding {self.pad} on each side), got {length}"
-            )
-
-    def args(self) -> tuple[int, int, int, int, str, bool, float, bool]:
-        """The fields in order, for an operator schema; `FramePlan(*plan.args()) == plan`."""
+    def args(self) -> PlanArgs:
+        """The fields in order, for an operator schema; `plan_of(*plan.args()) == plan`."""
         sizes = self.n_fft, self.hop_length, self.win_length, self.pad, self.pad_mode, self.onesided
-        return *sizes, self.preemphasis, self.remove_dc
+        return *sizes, self.preemphasis, self.remove_dc, (), ()
+
+
+@dataclass(frozen=True)
+class DensePlan(Framing):
+    """Frames as in `FramePlan`, and F rows of any complex numbers, row f on the samples starts[f] to stops[f].
+
+    The basis of the ops is a real tensor [2, S], real parts over imaginary parts: the rows' taps one after another,
+    S = sum of stops - starts. y[b, f, m] = sum over n from starts[f] to stops[f] of H[f, n] x_padded[b, m * hop + n].
+
+    Build one with `DensePlan.make`, which checks; the bare constructor trusts its arguments.
+
+    Attributes:
+        n_fft: frame length N in samples.
+        hop_length: samples from one frame to the next; may exceed n_fft.
+        pad, pad_mode: as in `FramePlan`.
+        starts, stops: the support of each row within the frame, 0 <= start < stop <= n_fft.
+        offsets: where each row's taps begin in the packed basis, and at the end S: F + 1 numbers.
+    """
+
+    n_fft: int
+    hop_length: int
+    pad: int
+    pad_mode: str
+    starts: tuple[int, ...]
+    stops: tuple[int, ...]
+    offsets: tuple[int, ...] = field(init=False, compare=False)
+    _hash: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        lengths = (stop - start for start, stop in zip(self.starts, self.stops, strict=True))
+        object.__setattr__(self, "offsets", (0, *accumulate(lengths)))
+        object.__setattr__(self, "_hash", hash(self.args()))
+
+    @staticmethod
+    @cached
+    def make(
+        n_fft: int,
+        hop_length: int,
+        starts: Sequence[int],
+        stops: Sequence[int],
+        center: bool = True,
+        pad_mode: str = "reflect",
+        center_pad: int | None = None,
+    ) -> DensePlan:
+        """The plan for these parameters, the same object whenever they are the same (and the sequences tuples).
+
+        Args:
+            n_fft: frame length in samples, 1 to 4,194,304.
+            hop_length: samples between frames, 1 to 2^31 - 1.
+            starts, stops: first sample of each row's support within the frame, and the one after its last.
+            center, pad_mode, center_pad: as in `FramePlan.make`.
+
+        Raises:
+            ValueError: names the argument, its value and what is allowed.
+        """
+        n_fft = integer("n_fft", n_fft, 1, MAX_DENSE_LENGTH)
+        hop_length = integer("hop_length", hop_length, 1)
+        pad, pad_mode = _padding(n_fft, center, pad_mode, center_pad)
+        starts, stops = tuple(starts), tuple(stops)
+        if not starts or len(starts) != len(stops):
+            raise ValueError(f"starts, stops must be equally many, one or more, got {len(starts)} and {len(stops)}")
+        for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            if not 0 <= integer(f"starts[{row}]", start, 0) < integer(f"stops[{row}]", stop, 1) <= n_fft:
+                raise ValueError(f"row {row} must lie within 0 <= start < stop <= {n_fft}, got {start} to {stop}")
+        return DensePlan(n_fft, hop_length, pad, pad_mode, starts, stops)
+
+    def __hash__(self) -> int:  # of long tuples, once: a plan is the key of every choice of a backend
+        return self._hash
+
+    @property
+    def n_bins(self) -> int:
+        """F, the number of rows."""
+        return len(self.starts)
+
+    @property
+    def n_taps(self) -> int:
+        """S, the number of complex taps of all rows together."""
+        return self.offsets[-1]
+
+    @property
+    def basis_shape(self) -> tuple[int, ...]:
+        """The shape of the packed basis: [2, S]."""
+        return (2, self.n_taps)
+
+    def __repr__(self) -> str:  # hundreds of supports are no news
+        lengths = [stop - start for start, stop in zip(self.starts, self.stops, strict=True)]
+        return (
+            f"DensePlan(n_fft={self.n_fft}, hop_length={self.hop_length}, pad={self.pad}, "
+            f"pad_mode={self.pad_mode!r}, {self.n_bins} rows of {min(lengths)} to {max(lengths)} taps)"
+        )
+
+    def args(self) -> PlanArgs:
+        """The fields in order, for an operator schema; `plan_of(*plan.args()) == plan`."""
+        return self.n_fft, self.hop_length, 0, self.pad, self.pad_mode, False, 0.0, False, self.starts, self.stops
+
+
+Plan = FramePlan | DensePlan
+PlanArgs = tuple[int, int, int, int, str, bool, float, bool, tuple[int, ...], tuple[int, ...]]
+
+
+def plan_of(
+    n_fft: int,
+    hop_length: int,
+    win_length: int,
+    pad: int,
+    pad_mode: str,
+    onesided: bool,
+    preemphasis: float,
+    remove_dc: bool,
+    starts: Sequence[int],
+    stops: Sequence[int],
+) -> Plan:
+    """The plan that gave these `args()`."""
+    if starts:
+        return DensePlan(n_fft, hop_length, pad, pad_mode, tuple(starts), tuple(stops))
+    return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, onesided, preemphasis, remove_dc)
+
+
+def _padding(n_fft: int, center: bool, pad_mode: str, center_pad: int | None) -> tuple[int, str]:
+    """Checked: samples added on each side, and where they come from."""
+    pad_mode, center = one_of("pad_mode", pad_mode, PAD_MODES), flag("center", center)
+    if center_pad is not None and not center:
+        raise ValueError(f"center_pad needs center=True, got center_pad = {center_pad!r} with center=False")
+    pad = n_fft // 2 if center_pad is None else integer("center_pad", center_pad, 0)
+    return (0, "none") if not center or pad_mode == "none" or pad == 0 else (pad, pad_mode)
 
 
 @dataclass(frozen=True)

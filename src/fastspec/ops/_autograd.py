@@ -1,9 +1,9 @@
 """What the ops share: the direct call, the registration with torch, and the autograd of the three linear ops.
 
-<y, T(x, w)> with T = frame_transform is linear in x, in w and in y. The three linear ops are its
-partial gradients,
+<y, T(x, h)> with T = frame_transform is linear in x, in y and in h, the basis: a window [win_length] under a
+FramePlan, packed taps [2, S] under a DensePlan. The three linear ops are its partial gradients,
 
-    in y: frame_transform(x, w)     in x: overlap_add(y, w)     in w: basis_grad(x, y)
+    in y: frame_transform(x, h)     in x: overlap_add(y, h)     in h: basis_grad(x, y)
 
 so the gradients of each op are the other two, to any order. A call takes one of three ways:
 
@@ -29,15 +29,16 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 from ..dispatch import choose
-from ..plan import FramePlan
+from ..plan import FramePlan, Plan
 
 PLAN_SCHEMA = (
-    "int n_fft, int hop_length, int win_length, int pad, str pad_mode, bool onesided, float preemphasis, bool remove_dc"
+    "int n_fft, int hop_length, int win_length, int pad, str pad_mode, bool onesided, float preemphasis, "
+    "bool remove_dc, int[] starts, int[] stops"
 )
-PLAN_ARGS = 8
+PLAN_ARGS = 10
 
-INPUTS = {"frame_transform": ("x", "window"), "overlap_add": ("y", "window"), "basis_grad": ("x", "y")}
-GRADIENT = {"y": "frame_transform", "x": "overlap_add", "window": "basis_grad"}
+INPUTS = {"frame_transform": ("x", "basis"), "overlap_add": ("y", "basis"), "basis_grad": ("x", "y")}
+GRADIENT = {"y": "frame_transform", "x": "overlap_add", "basis": "basis_grad"}
 
 LIBRARY = torch.library.Library("fastspec", "DEF")
 
@@ -100,7 +101,7 @@ def copy_out(out: Tensor, result: Tensor) -> Tensor:
     return out.copy_(result)
 
 
-def check_signal(x: Tensor, plan: FramePlan) -> None:
+def check_signal(x: Tensor, plan: Plan) -> None:
     """Raise ValueError unless x is [B, T] of a supported dtype and long enough."""
     if x.dim() != 2 or x.shape[0] < 1:
         raise ValueError(f"x must have shape [B, T] with B >= 1, got {list(x.shape)}")
@@ -109,7 +110,7 @@ def check_signal(x: Tensor, plan: FramePlan) -> None:
     plan.check_length(x.shape[1])
 
 
-def check_spectrum(y: Tensor, plan: FramePlan, length: int) -> None:
+def check_spectrum(y: Tensor, plan: Plan, length: int) -> None:
     """Raise ValueError unless y is complex [B, F, M], M being the frames of a clip of `length` samples."""
     plan.check_length(length)
     if y.dim() != 3 or y.shape[0] < 1 or y.shape[1] != plan.n_bins or y.shape[2] != plan.n_frames(length):
@@ -121,8 +122,13 @@ def check_spectrum(y: Tensor, plan: FramePlan, length: int) -> None:
         raise ValueError(f"y must be complex64 or complex128, got {y.dtype}")
 
 
+def check_basis(basis: Tensor, plan: Plan, like: Tensor) -> None:
+    """Raise ValueError unless the basis is the plan's: a window, or packed taps."""
+    check_parameter("window" if isinstance(plan, FramePlan) else "basis", basis, plan.basis_shape, like)
+
+
 def check_parameter(name: str, tensor: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
-    """Raise ValueError unless a window or bank has this shape, and the compute dtype and device of `like`."""
+    """Raise ValueError unless a basis or bank has this shape, and the compute dtype and device of `like`."""
     if tensor.shape != shape:
         raise ValueError(f"{name} must have shape {list(shape)}, got {list(tensor.shape)}")
     if tensor.dtype != real_dtype(like.dtype) or tensor.device != like.device:
@@ -166,7 +172,7 @@ def vmap_fold(apply: Callable, in_dims: tuple, first: Tensor, *rest: Any) -> tup
     return apply(first.flatten(0, 1), *rest).unflatten(0, first.shape[:2]), 0
 
 
-def linear(name: str, first: Tensor, second: Tensor, plan: FramePlan, length: int, backend: str) -> Tensor:
+def linear(name: str, first: Tensor, second: Tensor, plan: Plan, length: int, backend: str) -> Tensor:
     """One of the three linear ops, differentiable. `length` is T; only overlap_add cannot see it itself."""
     if name != "overlap_add":
         length = 0
@@ -174,7 +180,7 @@ def linear(name: str, first: Tensor, second: Tensor, plan: FramePlan, length: in
     return functions[name].apply(first, second, plan, length, backend)
 
 
-def _forward(name: str, first: Tensor, second: Tensor, plan: FramePlan, length: int, backend: str) -> Tensor:
+def _forward(name: str, first: Tensor, second: Tensor, plan: Plan, length: int, backend: str) -> Tensor:
     lengths = (length,) if name == "overlap_add" else ()
     if is_direct(first, second):
         return choose(name, backend, plan, first, second).forward(first, second, plan, *lengths)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import _native
-from ..plan import Ending, FramePlan
+from ..plan import Ending, FramePlan, Plan
 
 __all__ = ["bank_of", "call", "empty", "ending_of", "plan_of", "refuse", "rows"]
 
@@ -28,7 +28,7 @@ if os.environ.get("FASTSPEC_SIMD") not in (None, "", _native.simd_level()):
 LARGE = 4 << 20  # bytes; from here on a fresh array is worth asking huge pages for
 
 
-def refuse(plan: FramePlan, *tensors: Tensor | None) -> str | None:
+def refuse(plan: Plan, *tensors: Tensor | None) -> str | None:
     """The native kernels run on CPU memory, in float32 and float64 (and int16 samples)."""
     for tensor in tensors:
         if tensor is None:

@@ -1,4 +1,4 @@
-"""Padding and framing in plain PyTorch, and their adjoints: what the four references share."""
+"""Padding, framing and the product with a basis in plain PyTorch, and their adjoints: what the references share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..plan import FramePlan
+from ..plan import DensePlan, FramePlan, Framing, Plan
 
 DTYPES = (torch.float32, torch.float64, torch.int16)
 INT16_SCALE = 1.0 / 32768.0
 
 
-def refuse(plan: FramePlan, *tensors: Tensor | None) -> str | None:
+def refuse(plan: Plan, *tensors: Tensor | None) -> str | None:
     """The references run everywhere, in float32 and float64 (and int16 samples)."""
     for tensor in tensors:
         if (
@@ -29,7 +29,7 @@ def to_float(x: Tensor) -> Tensor:
     return x.to(torch.float32) * INT16_SCALE if x.dtype == torch.int16 else x
 
 
-def _sources(plan: FramePlan, length: int, device: torch.device) -> Tensor:
+def _sources(plan: Framing, length: int, device: torch.device) -> Tensor:
     """For each sample of the padded signal the index it is copied from; `length` stands for a zero."""
     t = torch.arange(-plan.pad, length + plan.pad, device=device)
     if plan.pad_mode == "reflect":
@@ -56,21 +56,21 @@ def _prepare_adjoint(pieces: Tensor, plan: FramePlan) -> Tensor:
     return pieces - pieces.mean(-1, keepdim=True) if plan.remove_dc else pieces
 
 
-def frames(x: Tensor, plan: FramePlan) -> Tensor:
+def frames(x: Tensor, plan: Plan) -> Tensor:
     """Frames [B, M, n_fft] of x [B, T], padded as the plan says; a view of the padded signal, unless prepared."""
     length = x.shape[1]
     if plan.pad:
         x = F.pad(x, (0, 1)).index_select(1, _sources(plan, x.shape[1], x.device))
-    if not plan.prepared:
+    if isinstance(plan, DensePlan) or not plan.prepared:
         return x.unfold(1, plan.n_fft, plan.hop_length)
     under_window = x[:, plan.left :].unfold(1, plan.win_length, plan.hop_length)[:, : plan.n_frames(length)]
     return F.pad(_prepare(under_window, plan), (plan.left, plan.n_fft - plan.win_length - plan.left))
 
 
-def fold(pieces: Tensor, plan: FramePlan, length: int) -> Tensor:
+def fold(pieces: Tensor, plan: Plan, length: int) -> Tensor:
     """The adjoint of `frames`: pieces [B, M, n_fft] added where they come from, [B, T = length]."""
     n_frames = pieces.shape[1]
-    if plan.prepared:
+    if isinstance(plan, FramePlan) and plan.prepared:
         outside = plan.left, plan.n_fft - plan.win_length - plan.left
         pieces = F.pad(_prepare_adjoint(pieces[..., outside[0] : plan.n_fft - outside[1]], plan), outside)
     covered = (n_frames - 1) * plan.hop_length + plan.n_fft
@@ -82,11 +82,54 @@ def fold(pieces: Tensor, plan: FramePlan, length: int) -> Tensor:
     return padded.new_zeros(pieces.shape[0], length + 1).index_add_(1, sources, padded)[:, :length].clone()
 
 
-def spectrum(pieces: Tensor, plan: FramePlan) -> Tensor:
-    """[.., n_fft] real -> [.., F]: sum over n of pieces[n] exp(-2 pi i f n / n_fft)."""
+def transform(pieces: Tensor, basis: Tensor, plan: Plan) -> Tensor:
+    """Frames [B, M, n_fft] to their spectra [B, M, F]: sum over n of H[f, n] pieces[n]."""
+    if isinstance(plan, DensePlan):
+        rows = _rows(basis, plan)
+        return torch.complex(_matmul(pieces, rows[0].mT), _matmul(pieces, rows[1].mT))
+    pieces = pieces * F.pad(basis, (plan.left, plan.n_fft - plan.win_length - plan.left))
     return torch.fft.rfft(pieces) if plan.onesided else torch.fft.fft(pieces)
 
 
-def spectrum_adjoint(y: Tensor, plan: FramePlan) -> Tensor:
-    """The adjoint of `spectrum`: Re of the sum over f of y[f] exp(2 pi i f n / n_fft), missing bins 0."""
+def transform_adjoint(y: Tensor, basis: Tensor, plan: Plan) -> Tensor:
+    """The adjoint of `transform` in the frames: Re of the sum over f of conj(H[f, n]) y[f], [B, M, n_fft]."""
+    if isinstance(plan, DensePlan):
+        rows = _rows(basis, plan)
+        return _matmul(y.real, rows[0]) + _matmul(y.imag, rows[1])
+    return _turned(y, plan) * F.pad(basis, (plan.left, plan.n_fft - plan.win_length - plan.left))
+
+
+def basis_adjoint(pieces: Tensor, y: Tensor, plan: Plan) -> Tensor:
+    """The adjoint of `transform` in the basis: [win_length], or [2, S]."""
+    if isinstance(plan, DensePlan):
+        flat = pieces.flatten(0, 1)
+        rows = torch.stack([_matmul(part.flatten(0, 1).mT, flat) for part in (y.real, y.imag)])
+        return rows.flatten(1).index_select(1, _taps(plan, y.device))
+    under_window = slice(plan.left, plan.left + plan.win_length)
+    return (pieces[..., under_window] * _turned(y, plan)[..., under_window]).sum((0, 1))
+
+
+def _turned(y: Tensor, plan: FramePlan) -> Tensor:
+    """The adjoint of the bare Fourier transform: Re of the sum over f of y[f] exp(2 pi i f n / n_fft)."""
     return torch.fft.ifft(y, n=plan.n_fft, norm="forward").real
+
+
+def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b in their own precision even under autocast."""
+    with torch.autocast(a.device.type, enabled=False):
+        return torch.matmul(a, b)
+
+
+def _rows(basis: Tensor, plan: DensePlan) -> Tensor:
+    """Packed taps [2, S] as rows [2, F, n_fft] with zeros around the supports."""
+    rows = basis.new_zeros(2, plan.n_bins * plan.n_fft)
+    return rows.index_add(1, _taps(plan, basis.device), basis).unflatten(1, (plan.n_bins, plan.n_fft))
+
+
+def _taps(plan: DensePlan, device: torch.device) -> Tensor:
+    """Where each packed tap lies among the F * n_fft."""
+    starts, stops = (torch.tensor(ends, device=device) for ends in (plan.starts, plan.stops))
+    lengths = stops - starts
+    first = torch.arange(plan.n_bins, device=device) * plan.n_fft + starts - (lengths.cumsum(0) - lengths)
+    taps = torch.arange(plan.n_taps, device=device)
+    return taps + first.repeat_interleave(lengths, output_size=plan.n_taps)

@@ -1,19 +1,19 @@
-"""basis_grad: the gradient of frame_transform in its window."""
+"""basis_grad: the gradient of frame_transform in its basis."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from ...dispatch import choose
-from ...plan import FramePlan
+from ...plan import Plan, plan_of
 from .. import _autograd as shared
 from . import reference
 
 __all__ = ["basis_grad"]
 
 
-def basis_grad(x: Tensor, y: Tensor, plan: FramePlan, backend: str = "") -> Tensor:
-    """The gw [win_length] with <y, frame_transform(x, w)> = <gw, w> for every window w.
+def basis_grad(x: Tensor, y: Tensor, plan: Plan, backend: str = "") -> Tensor:
+    """The g with <y, frame_transform(x, h)> = <g, h> for every basis h of this plan.
 
     Args:
         x: samples [B, T], float32, float64 or int16.
@@ -22,7 +22,7 @@ def basis_grad(x: Tensor, y: Tensor, plan: FramePlan, backend: str = "") -> Tens
         backend: a backend's name, or "" for the fastest that can.
 
     Returns:
-        Real tensor [win_length].
+        Real tensor of `plan.basis_shape`: [win_length], or [2, S] under a DensePlan.
 
     Raises:
         ValueError: a shape, dtype, device or backend name is wrong.
@@ -43,12 +43,12 @@ def basis_grad(x: Tensor, y: Tensor, plan: FramePlan, backend: str = "") -> Tens
 
 
 def _kernel(x, y, *args):
-    plan, backend = FramePlan(*args[: shared.PLAN_ARGS]), args[shared.PLAN_ARGS]
+    plan, backend = plan_of(*args[: shared.PLAN_ARGS]), args[shared.PLAN_ARGS]
     return choose("basis_grad", backend, plan, x, y).forward(x, y, plan)
 
 
 def _fake(x, y, *args):
-    return x.new_empty((FramePlan(*args[: shared.PLAN_ARGS]).win_length,), dtype=shared.real_dtype(x.dtype))
+    return x.new_empty(plan_of(*args[: shared.PLAN_ARGS]).basis_shape, dtype=shared.real_dtype(x.dtype))
 
 
 shared.register("basis_grad", f"(Tensor x, Tensor y, {shared.PLAN_SCHEMA}, str backend) -> Tensor", _kernel, _fake)

@@ -1,23 +1,27 @@
-"""frame_transform: the windowed Fourier transform of every frame of a signal."""
+"""frame_transform: every frame of a signal times a basis: the windowed Fourier transform, or any complex rows."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from ...dispatch import choose
-from ...plan import FramePlan
+from ...plan import Plan, plan_of
 from .. import _autograd as shared
 from . import reference
 
 __all__ = ["frame_transform"]
 
 
-def frame_transform(x: Tensor, window: Tensor, plan: FramePlan, backend: str = "", out: Tensor | None = None) -> Tensor:
-    """y[b, f, m] = sum over n of w[n] exp(-2 pi i f n / n_fft) x_padded[b, m * hop + n].
+def frame_transform(x: Tensor, basis: Tensor, plan: Plan, backend: str = "", out: Tensor | None = None) -> Tensor:
+    """y[b, f, m] = sum over n of H[f, n] x_padded[b, m * hop + n].
+
+    FramePlan: H[f, n] = w[n] exp(-2 pi i f n / n_fft). DensePlan: any H, zero outside of each row's support. Samples
+    that are NaN or infinite reach the frames that hold them, there perhaps also rows whose support they miss.
 
     Args:
         x: samples [B, T], float32, float64, or int16 (PCM: x / 32768 in float32, without gradient).
-        window: [win_length], float32 (float64 for float64 samples), in the middle of the frame when shorter.
+        basis: float32 (float64 for float64 samples). FramePlan: the window w [win_length], in the middle of the
+            frame when shorter. DensePlan: packed taps [2, S], see there.
         plan: framing.
         backend: a backend's name, or "" for the fastest that can.
         out: complex tensor [B, F, M] to write to; only without gradients.
@@ -30,33 +34,33 @@ def frame_transform(x: Tensor, window: Tensor, plan: FramePlan, backend: str = "
         NotImplementedError: no backend can run this, or the named one cannot.
     """
     shared.check_signal(x, plan)
-    shared.check_parameter("window", window, (plan.win_length,), x)
+    shared.check_basis(basis, plan, x)
     if out is not None:
         shape = (x.shape[0], plan.n_bins, plan.n_frames(x.shape[1]))
         shared.check_out(out, shape, shared.complex_dtype(x.dtype), x.device)
-    if shared.is_direct(x, window):
-        return choose("frame_transform", backend, plan, x, window).forward(x, window, plan, out=out)
+    if shared.is_direct(x, basis):
+        return choose("frame_transform", backend, plan, x, basis).forward(x, basis, plan, out=out)
     if shared.in_compiled_transform(backend):
-        y = reference.forward(x, window, plan)
+        y = reference.forward(x, basis, plan)
     else:
-        y = shared.linear("frame_transform", x, window, plan, x.shape[1], backend)
+        y = shared.linear("frame_transform", x, basis, plan, x.shape[1], backend)
     return y if out is None else shared.copy_out(out, y)
 
 
-def _kernel(x, window, *args):
-    plan, backend = FramePlan(*args[: shared.PLAN_ARGS]), args[shared.PLAN_ARGS]
-    return choose("frame_transform", backend, plan, x, window).forward(x, window, plan)
+def _kernel(x, basis, *args):
+    plan, backend = plan_of(*args[: shared.PLAN_ARGS]), args[shared.PLAN_ARGS]
+    return choose("frame_transform", backend, plan, x, basis).forward(x, basis, plan)
 
 
-def _fake(x, window, *args):
-    plan = FramePlan(*args[: shared.PLAN_ARGS])
+def _fake(x, basis, *args):
+    plan = plan_of(*args[: shared.PLAN_ARGS])
     shape = x.shape[0], plan.n_bins, plan.n_frames(x.shape[1])
     return x.new_empty(shape, dtype=shared.complex_dtype(x.dtype))
 
 
 shared.register(
     "frame_transform",
-    f"(Tensor x, Tensor window, {shared.PLAN_SCHEMA}, str backend) -> Tensor",
+    f"(Tensor x, Tensor basis, {shared.PLAN_SCHEMA}, str backend) -> Tensor",
     _kernel,
     _fake,
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...dispatch import choose
-from ...plan import FramePlan
+from ...plan import Plan, plan_of
 from .. import _autograd as shared
 from . import reference
 
 __all__ = ["overlap_add"]
 
 
-def overlap_add(y: Tensor, window: Tensor, plan: FramePlan, length: int, backend: str = "") -> Tensor:
+def overlap_add(y: Tensor, basis: Tensor, plan: Plan, length: int, backend: str = "") -> Tensor:
     """The x [B, T] with <y, frame_transform(x')> = <x, x'> for every x', where <y, Y> = sum of Re(conj(y) Y).
 
     Padding is folded back by its adjoint (what reflect padding had copied is added where it came from).
@@ -20,7 +20,7 @@ def overlap_add(y: Tensor, window: Tensor, plan: FramePlan, length: int, backend
 
     Args:
         y: complex spectrum [B, F, M].
-        window: [win_length], real, of the matching precision.
+        basis: as in frame_transform, of the matching precision.
         plan: framing.
         length: T, samples of the result; M must be `plan.n_frames(length)`.
         backend: a backend's name, or "" for the fastest that can.
@@ -33,26 +33,26 @@ def overlap_add(y: Tensor, window: Tensor, plan: FramePlan, length: int, backend
         NotImplementedError: no backend can run this, or the named one cannot.
     """
     shared.check_spectrum(y, plan, length)
-    shared.check_parameter("window", window, (plan.win_length,), y)
-    if shared.is_direct(y, window):
-        return choose("overlap_add", backend, plan, y, window).forward(y, window, plan, length)
+    shared.check_basis(basis, plan, y)
+    if shared.is_direct(y, basis):
+        return choose("overlap_add", backend, plan, y, basis).forward(y, basis, plan, length)
     if shared.in_compiled_transform(backend):
-        return reference.forward(y, window, plan, length)
-    return shared.linear("overlap_add", y, window, plan, length, backend)
+        return reference.forward(y, basis, plan, length)
+    return shared.linear("overlap_add", y, basis, plan, length, backend)
 
 
-def _kernel(y, window, *args):
-    plan, (length, backend) = FramePlan(*args[: shared.PLAN_ARGS]), args[shared.PLAN_ARGS :]
-    return choose("overlap_add", backend, plan, y, window).forward(y, window, plan, length)
+def _kernel(y, basis, *args):
+    plan, (length, backend) = plan_of(*args[: shared.PLAN_ARGS]), args[shared.PLAN_ARGS :]
+    return choose("overlap_add", backend, plan, y, basis).forward(y, basis, plan, length)
 
 
-def _fake(y, window, *args):
+def _fake(y, basis, *args):
     return y.new_empty((y.shape[0], args[shared.PLAN_ARGS]), dtype=shared.real_dtype(y.dtype))
 
 
 shared.register(
     "overlap_add",
-    f"(Tensor y, Tensor window, {shared.PLAN_SCHEMA}, SymInt length, str backend) -> Tensor",
+    f"(Tensor y, Tensor basis, {shared.PLAN_SCHEMA}, SymInt length, str backend) -> Tensor",
     _kernel,
     _fake,
 )

@@ -1,23 +1,38 @@
-"""overlap_add on the CPU: kernels/cpu/overlap_add.cc."""
+"""overlap_add on the CPU: kernels/cpu/overlap_add.cc, and for dense bases the products of ops/_dense.py."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from ... import _native
-from ...plan import FramePlan
+from ...plan import DensePlan, Plan
 from .. import _cpu as cpu
+from .. import _dense as dense
 from .._cpu import refuse
 
 __all__ = ["forward", "refuse"]
 
 
-def forward(y: Tensor, window: Tensor, plan: FramePlan, length: int, out: Tensor | None = None) -> Tensor:
+def forward(y: Tensor, basis: Tensor, plan: Plan, length: int, out: Tensor | None = None) -> Tensor:
     """See the reference; a gather, so the same bits for any number of threads."""
+    if isinstance(plan, DensePlan):
+        return _dense_forward(y, basis, plan, length, out)
     batch, _, frames = y.shape
-    y, window = y.resolve_conj().contiguous(), window.contiguous()
+    y, basis = y.resolve_conj().contiguous(), basis.contiguous()
     if out is None:
-        out = cpu.empty((batch, length), window.dtype)
-    work = cpu.call(window.dtype, batch, length, frames)
-    _native.overlap_add(cpu.plan_of(plan), *work, y.data_ptr(), window.data_ptr(), out.data_ptr())
+        out = cpu.empty((batch, length), basis.dtype)
+    work = cpu.call(basis.dtype, batch, length, frames)
+    _native.overlap_add(cpu.plan_of(plan), *work, y.data_ptr(), basis.data_ptr(), out.data_ptr())
     return out
+
+
+def _dense_forward(y: Tensor, basis: Tensor, plan: DensePlan, length: int, out: Tensor | None) -> Tensor:
+    batch, _, frames = y.shape
+    y, weights = y.resolve_conj(), dense.weights_of(basis, plan)
+    padded = basis.new_zeros(batch, length + 2 * plan.pad)
+    walk = dense.Walk(plan, batch, frames, basis.dtype)
+    for tile, z in walk.tiles():
+        walk.load(y, tile, z)
+        walk.add_frames(padded, weights, tile, z)
+    x = dense.unpad(padded, plan)
+    return x if out is None else out.copy_(x)

@@ -1,4 +1,4 @@
-"""spectral_power on the CPU: kernels/cpu/spectral_power.cc."""
+"""spectral_power on the CPU: kernels/cpu/spectral_power.cc, and for dense bases the products of ops/_dense.py."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ import torch
 from torch import Tensor
 
 from ... import _native
-from ...plan import Ending, FramePlan
+from ...plan import DensePlan, Ending, Plan
 from .. import _cpu as cpu
+from .. import _dense as dense
 from .._cpu import refuse
+from .reference import raise_energy
 
-__all__ = ["backward", "forward", "refuse"]
+__all__ = ["backward", "forward", "forward_keeping", "refuse"]
 
 
 def forward(
-    x: Tensor, window: Tensor, bank: Tensor | None, plan: FramePlan, ending: Ending, out: Tensor | None = None
+    x: Tensor, basis: Tensor, bank: Tensor | None, plan: Plan, ending: Ending, out: Tensor | None = None
 ) -> Tensor:
     """See the reference; one pass from samples to bands."""
+    if isinstance(plan, DensePlan):
+        return _dense_forward(x, basis, bank, plan, ending, out, None)
     batch, samples = x.shape
     frames = plan.n_frames(samples)
     x, address = cpu.rows(x)
-    window = window.contiguous()
+    basis = basis.contiguous()
     native_bank, _owner = cpu.bank_of(bank, plan)
     if out is None:
-        out = cpu.empty((batch, plan.n_bins if bank is None else bank.shape[1], frames), window.dtype)
+        out = cpu.empty((batch, plan.n_bins if bank is None else bank.shape[1], frames), basis.dtype)
     _native.spectral_power(
         cpu.plan_of(plan),
-        *cpu.call(window.dtype, batch, samples, frames),
+        *cpu.call(basis.dtype, batch, samples, frames),
         *address,
-        window.data_ptr(),
+        basis.data_ptr(),
         native_bank,
         cpu.ending_of(ending),
         out.data_ptr(),
@@ -39,29 +43,97 @@ def forward(
 def backward(
     grad: Tensor,
     x: Tensor,
-    window: Tensor,
+    basis: Tensor,
     bank: Tensor | None,
-    plan: FramePlan,
+    plan: Plan,
     ending: Ending,
     need_x: bool,
-    need_window: bool,
+    need_basis: bool,
+    y: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """See the reference; computes the spectrum again and writes nothing but the gradients."""
+    """See the reference; without y computes the spectrum again, and writes nothing but the gradients."""
+    if isinstance(plan, DensePlan):
+        return _dense_backward(grad, x, basis, bank, plan, ending, need_x, need_basis, y)
     batch, samples = x.shape
     x, address = cpu.rows(x)
-    grad, window = grad.contiguous(), window.contiguous()
+    grad, basis = grad.contiguous(), basis.contiguous()
     native_bank, _owner = cpu.bank_of(bank, plan)
-    grad_x = cpu.empty((batch, samples), window.dtype) if need_x else None
-    grad_window = torch.empty_like(window) if need_window else None
+    grad_x = cpu.empty((batch, samples), basis.dtype) if need_x else None
+    grad_basis = torch.empty_like(basis) if need_basis else None
     _native.spectral_power_backward(
         cpu.plan_of(plan),
-        *cpu.call(window.dtype, batch, samples, grad.shape[2]),
+        *cpu.call(basis.dtype, batch, samples, grad.shape[2]),
         grad.data_ptr(),
         *address,
-        window.data_ptr(),
+        basis.data_ptr(),
         native_bank,
         cpu.ending_of(ending),
         0 if grad_x is None else grad_x.data_ptr(),
-        0 if grad_window is None else grad_window.data_ptr(),
+        0 if grad_basis is None else grad_basis.data_ptr(),
     )
-    return grad_x, grad_window
+    return grad_x, grad_basis
+
+
+def forward_keeping(
+    x: Tensor, basis: Tensor, bank: Tensor | None, plan: DensePlan, ending: Ending
+) -> tuple[Tensor, Tensor]:
+    """The result and the spectrum."""
+    y = cpu.empty((x.shape[0], plan.n_bins, plan.n_frames(x.shape[1])), basis.dtype.to_complex())
+    return _dense_forward(x, basis, bank, plan, ending, None, y), y
+
+
+def _dense_forward(
+    x: Tensor,
+    basis: Tensor,
+    bank: Tensor | None,
+    plan: DensePlan,
+    ending: Ending,
+    out: Tensor | None,
+    y: Tensor | None,
+) -> Tensor:
+    """The result; the spectrum is written to y, or nowhere."""
+    batch, frames = x.shape[0], plan.n_frames(x.shape[1])
+    n_bands = plan.n_bins if bank is None else bank.shape[1]
+    out = cpu.empty((batch, n_bands, frames), basis.dtype) if out is None else out
+    padded, weights = dense.pad(x, plan), dense.weights_of(basis, plan)
+    walk = dense.Walk(plan, batch, frames, basis.dtype)
+    for tile, z in walk.tiles():
+        walk.transform(padded, weights, tile, z)
+        if y is not None:
+            walk.store(y, tile, z)
+        u = dense.result_of(raise_energy(walk.energy(z, ending), ending), bank, ending)
+        dense.part(out, tile).copy_(u.view(n_bands, -1, tile[3] - tile[2]).transpose(0, 1))
+    return out
+
+
+def _dense_backward(
+    grad: Tensor,
+    x: Tensor,
+    basis: Tensor,
+    bank: Tensor | None,
+    plan: DensePlan,
+    ending: Ending,
+    need_x: bool,
+    need_basis: bool,
+    y: Tensor | None,
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients in x and in the basis; that in the spectrum is never in memory."""
+    padded, weights = dense.pad(x, plan), dense.weights_of(basis, plan)
+    grad_padded = torch.zeros_like(padded) if need_x else None
+    walk = dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
+    grads = walk.grads() if need_basis else None
+    for tile, z in walk.tiles():
+        if y is None:
+            walk.transform(padded, weights, tile, z)
+        else:
+            walk.load(y, tile, z)
+        grad_u = dense.part(grad, tile).transpose(0, 1).flatten(1)
+        walk.scale(z, dense.grad_factor(grad_u, walk.energy(z, ending), bank, ending))
+        if grad_padded is not None:
+            walk.add_frames(grad_padded, weights, tile, z)
+        if grads is not None:
+            walk.add_products(padded, grads, tile, z)
+    return (
+        None if grad_padded is None else dense.unpad(grad_padded, plan),
+        None if grads is None else walk.pack(grads),
+    )

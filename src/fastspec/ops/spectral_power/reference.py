@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from ...plan import Ending, FramePlan
+from ...plan import Ending, Plan
 from .._frames import refuse
 from ..basis_grad import reference as basis_grad
 from ..frame_transform import reference as frame_transform
@@ -22,10 +22,14 @@ __all__ = [
     "bands",
     "compress",
     "compress_slope",
+    "energy_slope",
     "forward",
+    "forward_keeping",
+    "grad_spectrum",
     "power_slope",
     "powers",
     "product",
+    "raise_energy",
     "refuse",
 ]
 
@@ -43,16 +47,23 @@ def _raise(energy: Tensor, exponent: float) -> Tensor:
 
 def powers(y: Tensor, ending: Ending) -> Tensor:
     """v = (|y|^2 + eps)^(power / 2)."""
-    energy = _energy(y, ending)
-    return energy if ending.power == 2 else _raise(energy, ending.power / 2)
+    return raise_energy(_energy(y, ending), ending)
 
 
 def power_slope(y: Tensor, ending: Ending) -> Tensor | float:
     """dv / d|y|^2: the gradient of v in y is 2 * y * power_slope. 0 where v is 0, unless power is 2."""
-    if ending.power == 2:
-        return 1.0
+    return 1.0 if ending.power == 2 else energy_slope(_energy(y, ending), ending)
+
+
+def raise_energy(energy: Tensor, ending: Ending) -> Tensor:
+    """`powers`, from |y|^2 + eps."""
+    return energy if ending.power == 2 else _raise(energy, ending.power / 2)
+
+
+def energy_slope(energy: Tensor, ending: Ending) -> Tensor | float:
+    """`power_slope`, from |y|^2 + eps."""
     half = ending.power / 2
-    return half * _raise(_energy(y, ending), half - 1)
+    return 1.0 if half == 1 else half * _raise(energy, half - 1)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -93,35 +104,48 @@ def compress_slope(u: Tensor, ending: Ending) -> Tensor | float:
     return (factor / u.masked_fill(flat, 1.0)).masked_fill(flat, 0.0)
 
 
-def forward(
-    x: Tensor, window: Tensor, bank: Tensor | None, plan: FramePlan, ending: Ending, out: Tensor | None = None
-) -> Tensor:
-    """compress(bank^T (|frame_transform(x, window)|^2 + eps)^(power / 2)); [B, K or F, M]."""
-    u = powers(frame_transform.forward(x, window, plan), ending)
-    if bank is not None:
-        u = bands(u, bank)
-    u = compress(u, ending)
-    return u if out is None else out.copy_(u)
-
-
-def backward(
-    grad: Tensor,
-    x: Tensor,
-    window: Tensor,
-    bank: Tensor | None,
-    plan: FramePlan,
-    ending: Ending,
-    need_x: bool,
-    need_window: bool,
-) -> tuple[Tensor | None, Tensor | None]:
-    """Gradients of <grad, forward(x, window, bank)> in x [B, T] and in the window [win_length]."""
-    y = frame_transform.forward(x, window, plan)
+def grad_spectrum(grad: Tensor, y: Tensor, bank: Tensor | None, ending: Ending) -> Tensor:
+    """The gradient in the spectrum y [B, F, M], given that in the result."""
     v = powers(y, ending)
     if bank is None:
         grad_v = grad * compress_slope(v, ending)
     else:
         grad_v = bands(grad * compress_slope(bands(v, bank), ending), bank.mT)
-    grad_y = 2.0 * y * (grad_v * power_slope(y, ending))
-    grad_x = overlap_add.forward(grad_y, window, plan, x.shape[1]) if need_x else None
-    grad_window = basis_grad.forward(x, grad_y, plan) if need_window else None
-    return grad_x, grad_window
+    return 2.0 * y * (grad_v * power_slope(y, ending))
+
+
+def forward(
+    x: Tensor, basis: Tensor, bank: Tensor | None, plan: Plan, ending: Ending, out: Tensor | None = None
+) -> Tensor:
+    """compress(bank^T (|frame_transform(x, basis)|^2 + eps)^(power / 2)); [B, K or F, M]."""
+    u = forward_keeping(x, basis, bank, plan, ending)[0]
+    return u if out is None else out.copy_(u)
+
+
+def forward_keeping(x: Tensor, basis: Tensor, bank: Tensor | None, plan: Plan, ending: Ending) -> tuple[Tensor, Tensor]:
+    """The result and the spectrum."""
+    y = frame_transform.forward(x, basis, plan)
+    u = powers(y, ending)
+    if bank is not None:
+        u = bands(u, bank)
+    return compress(u, ending), y
+
+
+def backward(
+    grad: Tensor,
+    x: Tensor,
+    basis: Tensor,
+    bank: Tensor | None,
+    plan: Plan,
+    ending: Ending,
+    need_x: bool,
+    need_basis: bool,
+    y: Tensor | None = None,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of <grad, forward(x, basis, bank)> in x [B, T] and in the basis; y: the spectrum, if it was kept."""
+    if y is None:
+        y = frame_transform.forward(x, basis, plan)
+    grad_y = grad_spectrum(grad, y, bank, ending)
+    grad_x = overlap_add.forward(grad_y, basis, plan, x.shape[1]) if need_x else None
+    grad_basis = basis_grad.forward(x, grad_y, plan) if need_basis else None
+    return grad_x, grad_basis
