@@ -135,7 +135,7 @@ def test_explain_every_dtype():
 
 def test_explain_a_device_that_is_not_there():
     """Nothing is allocated, so this machine need not have it; and what runs there is what `choose` takes."""
-    for device in ("cuda", "cuda:7", "xpu", "meta", torch.device("mps")):
+    for device in ("xpu", "meta", torch.device("mps")):
         assert {runs for _, runs, _ in explain(PLAN, device=device).rows} == {"reference"}
     for device in ("gpu", None):
         with pytest.raises(ValueError, match="device must be"):

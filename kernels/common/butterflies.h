@@ -100,7 +100,8 @@ template <int R> struct Dft {
     });
     unroll<0, H>([&](auto jj) FS_LAMBDA {
       constexpr int j = jj.value + 1;
-      V ar = r0, ai = i0, br = dr[0] * T(sin_turn(j, R)), bi = di[0] * T(sin_turn(j, R));
+      constexpr T s1 = T(sin_turn(j, R));
+      V ar = r0, ai = i0, br = dr[0] * s1, bi = di[0] * s1;
       unroll<0, H>([&](auto kk) FS_LAMBDA {
         constexpr int k = kk.value + 1;
         constexpr T c = T(cos_turn(j * k, R)), s = T(sin_turn(j * k, R));
