@@ -190,12 +190,12 @@ def test_linear_errors():
         bases.linear_filterbank(201, 0.0, 8000.0, 0, 16000)
 
 
-def test_inverse_weights():
+def test_mirror_weights():
     for n_fft in (2, 3, 8, 9):
         x = np.random.default_rng(n_fft).standard_normal(n_fft)
         y, n = np.fft.rfft(x)[:, None], np.arange(n_fft)
         waves = np.exp(2j * np.pi * np.arange(n_fft // 2 + 1)[:, None] * n / n_fft)
-        np.testing.assert_allclose((bases.inverse_weights(n_fft) * y * waves).real.sum(0), x, atol=1e-13)
+        np.testing.assert_allclose((2 / n_fft * bases.mirror_weights(n_fft) * y * waves).real.sum(0), x, atol=1e-13)
 
 
 @pytest.mark.parametrize("norm", [None, "ortho"])

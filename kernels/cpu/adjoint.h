@@ -18,10 +18,14 @@ struct Group {
   V* spare;                    // of spare_size
 };
 
-// x may be null where neither source nor grad_window needs samples; one of grad_x, grad_window may be null.
+// x may be null where neither source nor grad_window needs samples; one of grad_x, grad_window may be null. gain [T],
+// if any, multiplies grad_x as it is written; what padding holds is then dropped, not folded back.
+//
+// Every sample is the sum of its frames in their order, first frame first, so it has the same bits wherever a walk
+// begins: with any number of threads, and in streams, which begin anew at each push.
 template <class Source>
 void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const void* window, real* grad_x,
-                  real* grad_window, int64_t spare_size, Source&& source) {
+                  real* grad_window, int64_t spare_size, Source&& source, const real* gain = nullptr) {
   const Layout l(f);
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const real* w = static_cast<const real*>(window);
@@ -56,6 +60,14 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     real* clip_x = grad_x ? grad_x + clip * f.samples : nullptr;
     real* clip_edge = edge + clip * edges;
 
+    const auto drain = [&](int64_t m) {
+      drain_unit(l, A, m, clip_x, clip_edge, line);
+      if (gain) {
+        const int64_t begin = m * l.hop - l.pad, stop = std::min(begin + kLanes * l.hop, l.samples);
+        for (int64_t s = std::max<int64_t>(0, begin); s < stop; ++s) clip_x[s] *= gain[s];
+      }
+    };
+
     std::fill_n(A, l.size(), real(0));
     std::fill_n(sum, sums, V{});
     static constexpr fastspec::Samples none{};
@@ -82,24 +94,25 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
       }
       if (grad_x) {
         const Frames at = backward.frames(A, n);
+        // From the last sample to the first, so that a cell gets its first frame first.
         const auto add = [&](int64_t s, V v) FS_LAMBDA {
           real* cell = A + at.offset[s];
           store(cell, load(cell) + v);
         };
         if (preparation.needed()) {
           preparation.adjoint(lanes, at.window);
-          for (int64_t s = 0; s < n; ++s) add(s, lanes[s]);
+          for (int64_t s = n; s-- > 0;) add(s, lanes[s]);
         } else {
-          for (int64_t s = 0; s < n; ++s) add(s, lanes[s] * at.window[s]);
+          for (int64_t s = n; s-- > 0;) add(s, lanes[s] * at.window[s]);
         }
-        if (g >= begin) drain_unit(l, A, first, clip_x, clip_edge, line);
+        if (g >= begin) drain(first);
         shift_units(l, A);
         for (int64_t h = 0; h < l.rows; ++h) *reinterpret_cast<V*>(A + (h + 1) * l.pitch - kLanes) = V{};
       }
     }
     if (grad_x && end == groups) {  // what the last frames left to the right, then zeros to the end of the clip
       for (int64_t u = 0; u < halo; ++u) {
-        drain_unit(l, A, (groups + u) * kLanes, clip_x, clip_edge, line);
+        drain((groups + u) * kLanes);
         shift_units(l, A);
       }
       const int64_t stop = (groups + halo) * kLanes * l.hop - l.pad;
@@ -112,7 +125,8 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     }
   });
 
-  for (int64_t clip = 0; clip < f.batch && edges; ++clip) fold_edges(l, edge + clip * edges, grad_x + clip * f.samples);
+  for (int64_t clip = 0; clip < f.batch && edges && !gain; ++clip)
+    fold_edges(l, edge + clip * edges, grad_x + clip * f.samples);
   if (grad_window) {
     const int64_t left = (n - f.win_length) / 2;
     for (int64_t k = 0; k < f.win_length; ++k) {

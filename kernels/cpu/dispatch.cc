@@ -77,7 +77,8 @@ const Level* first_level() {
 
 std::atomic<const Level*> current_level{first_level()};  // at load, so that no fork meets it half made
 
-bool good(const fastspec_frames* f) {
+// All but that the frames lie in the padded clip.
+bool good_sizes(const fastspec_frames* f) {
   constexpr int64_t large = int64_t(1) << 40;
   if (!f || f->batch < 0 || f->samples < 1 || f->samples > large || f->frames < 0) return false;
   if (f->n_fft < 2 || f->n_fft > FASTSPEC_MAX_N_FFT || f->hop < 1 || f->hop > large) return false;
@@ -86,8 +87,11 @@ bool good(const fastspec_frames* f) {
   if (f->pad > 0 && f->pad_mode == FASTSPEC_PAD_NONE) return false;
   if (f->pad_mode == FASTSPEC_PAD_REFLECT && f->pad >= f->samples) return false;
   if (f->pad_mode == FASTSPEC_PAD_CIRCULAR && f->pad > f->samples) return false;
-  if (f->dtype != FASTSPEC_F32 && f->dtype != FASTSPEC_F64) return false;
-  if (!std::isfinite(f->preemphasis)) return false;
+  return (f->dtype == FASTSPEC_F32 || f->dtype == FASTSPEC_F64) && std::isfinite(f->preemphasis);
+}
+
+bool good(const fastspec_frames* f) {
+  if (!good_sizes(f)) return false;
   const int64_t room = f->samples + 2 * f->pad - f->n_fft;
   return f->frames == 0 || (room >= 0 && f->frames <= room / f->hop + 1);
 }
@@ -112,10 +116,10 @@ bool good_ending(const fastspec_ending* e) {
          !std::isnan(e->floor) && !std::isnan(e->scale);
 }
 
-template <class Run> int guarded(const fastspec_frames* f, Run&& run) {
+template <class Run> int guarded(int dtype, Run&& run) {
   try {
     const Level* level = current_level.load(std::memory_order_relaxed);
-    run(f->dtype == FASTSPEC_F32 ? level->f32() : level->f64());
+    run(dtype == FASTSPEC_F32 ? level->f32() : level->f64());
     return FASTSPEC_OK;
   } catch (const std::bad_alloc&) { return FASTSPEC_NO_MEMORY; } catch (...) {
     return FASTSPEC_FAILED;
@@ -137,21 +141,39 @@ int fastspec_frame_transform(const fastspec_frames* f, const void* x, int64_t x_
                              void* y) {
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !window || !y) return FASTSPEC_BAD_ARGUMENT;
   if (f->frames == 0) return FASTSPEC_OK;
-  return guarded(f,
+  return guarded(f->dtype,
                  [&](const Kernels& k) { k.frame_transform(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, y); });
 }
 
 int fastspec_overlap_add(const fastspec_frames* f, const void* y, const void* window, void* x) {
   if (!good(f) || !y || !window || !x) return FASTSPEC_BAD_ARGUMENT;
   if (f->frames == 0) return clear(f, x, nullptr);
-  return guarded(f, [&](const Kernels& k) { k.overlap_add(*f, y, window, x); });
+  return guarded(f->dtype, [&](const Kernels& k) { k.overlap_add(*f, y, window, x); });
+}
+
+int fastspec_inverse(const fastspec_frames* f, const void* y, int64_t y_stride, const void* window, const void* gain,
+                     void* x) {
+  if (!good_sizes(f) || !f->onesided || f->pad_mode > FASTSPEC_PAD_CONSTANT || !y || !window || !gain || !x ||
+      y_stride < 0)
+    return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return clear(f, x, nullptr);
+  return guarded(f->dtype, [&](const Kernels& k) { k.inverse(*f, y, y_stride, window, gain, x); });
+}
+
+int fastspec_restore_magnitude(int64_t count, int dtype, int threads, const void* y, void* previous,
+                               const void* magnitude, double momentum) {
+  if (count < 0 || (dtype != FASTSPEC_F32 && dtype != FASTSPEC_F64) || !y || !previous || !magnitude ||
+      !std::isfinite(momentum))
+    return FASTSPEC_BAD_ARGUMENT;
+  return guarded(dtype,
+                 [&](const Kernels& k) { k.restore_magnitude(count, threads, y, previous, magnitude, momentum); });
 }
 
 int fastspec_basis_grad(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype, const void* y,
                         void* grad_window) {
   if (!good(f) || !good_samples(f, x, x_stride, x_dtype) || !y || !grad_window) return FASTSPEC_BAD_ARGUMENT;
   if (f->frames == 0) return clear(f, nullptr, grad_window);
-  return guarded(f,
+  return guarded(f->dtype,
                  [&](const Kernels& k) { k.basis_grad(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, y, grad_window); });
 }
 
@@ -162,7 +184,7 @@ int fastspec_spectral_power(const fastspec_frames* f, const void* x, int64_t x_s
     return FASTSPEC_BAD_ARGUMENT;
   if (f->frames == 0) return FASTSPEC_OK;
   const fastspec_bank none{};
-  return guarded(f, [&](const Kernels& k) {
+  return guarded(f->dtype, [&](const Kernels& k) {
     k.spectral_power(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending, out);
   });
 }
@@ -175,7 +197,7 @@ int fastspec_spectral_power_backward(const fastspec_frames* f, const void* grad,
     return FASTSPEC_BAD_ARGUMENT;
   if (f->frames == 0) return clear(f, grad_x, grad_window);
   const fastspec_bank none{};
-  return guarded(f, [&](const Kernels& k) {
+  return guarded(f->dtype, [&](const Kernels& k) {
     k.spectral_power_backward(*f, grad, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending,
                               grad_x, grad_window);
   });

@@ -77,6 +77,17 @@ FASTSPEC_API int fastspec_frame_transform(const fastspec_frames* frames, const v
 /* The adjoint in x: y [B, F, M] complex -> x [B, T], padding folded back */
 FASTSPEC_API int fastspec_overlap_add(const fastspec_frames* frames, const void* y, const void* window, void* x);
 
+/* The inverse transform: gain[t] times overlap_add of y with its bins 0 and n_fft / 2, which have no mirrors, halved.
+ * With gain[t] = 2 / (n_fft sum_m window[t - m hop]^2) that is the least-squares inverse of one-sided y. gain [T];
+ * clips of y lie y_stride complex numbers apart. Any number of frames: what falls outside of the clip is dropped. */
+FASTSPEC_API int fastspec_inverse(const fastspec_frames* frames, const void* y, int64_t y_stride, const void* window,
+                                  const void* gain, void* x);
+
+/* The step of Griffin and Lim between two transforms, over `count` complex numbers of dtype F32 or F64:
+ * previous <- magnitude d / (|d| + 1e-16), d = y - momentum previous. magnitude: `count` real numbers. */
+FASTSPEC_API int fastspec_restore_magnitude(int64_t count, int dtype, int threads, const void* y, void* previous,
+                                            const void* magnitude, double momentum);
+
 /* The adjoint in the window: x [B, T], y [B, F, M] complex -> grad_window [win_length] */
 FASTSPEC_API int fastspec_basis_grad(const fastspec_frames* frames, const void* x, int64_t x_stride, int x_dtype,
                                      const void* y, void* grad_window);

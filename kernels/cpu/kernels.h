@@ -19,6 +19,10 @@ struct Kernels {
                          const fastspec_ending&, void* out);
   void (*spectral_power_backward)(const fastspec_frames&, const void* grad, const Samples&, const void* window,
                                   const fastspec_bank&, const fastspec_ending&, void* grad_x, void* grad_window);
+  void (*inverse)(const fastspec_frames&, const void* y, int64_t y_stride, const void* window, const void* gain,
+                  void* x);
+  void (*restore_magnitude)(int64_t count, int threads, const void* y, void* previous, const void* magnitude,
+                            double momentum);
 };
 
 }  // namespace fastspec

@@ -83,6 +83,21 @@ NB_MODULE(_native, m) {
     const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
     run([&] { return fastspec_overlap_add(&f, pointer<void>(y), pointer<void>(window), pointer<void>(x)); });
   });
+  m.def("inverse", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                       int threads, uintptr_t y, int64_t y_stride, uintptr_t window, uintptr_t gain, uintptr_t x) {
+    const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+    run([&] {
+      return fastspec_inverse(&f, pointer<void>(y), y_stride, pointer<void>(window), pointer<void>(gain),
+                              pointer<void>(x));
+    });
+  });
+  m.def("restore_magnitude", [](int64_t count, int dtype, int threads, uintptr_t y, uintptr_t previous,
+                                uintptr_t magnitude, double momentum) {
+    run([&] {
+      return fastspec_restore_magnitude(count, dtype, threads, pointer<void>(y), pointer<void>(previous),
+                                        pointer<void>(magnitude), momentum);
+    });
+  });
   m.def("basis_grad", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
                           int threads, uintptr_t x, int64_t x_stride, int x_dtype, uintptr_t y, uintptr_t grad_window) {
     const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);

@@ -7,11 +7,14 @@ namespace FASTSPEC_NAMESPACE {
 
 void frame_transform(const fastspec_frames&, const fastspec::Samples&, const void* window, void* y);
 void overlap_add(const fastspec_frames&, const void* y, const void* window, void* x);
+void inverse(const fastspec_frames&, const void* y, int64_t y_stride, const void* window, const void* gain, void* x);
 void basis_grad(const fastspec_frames&, const fastspec::Samples&, const void* y, void* grad_window);
 void spectral_power(const fastspec_frames&, const fastspec::Samples&, const void* window, const fastspec_bank&,
                     const fastspec_ending&, void* out);
 void spectral_power_backward(const fastspec_frames&, const void* grad, const fastspec::Samples&, const void* window,
                              const fastspec_bank&, const fastspec_ending&, void* grad_x, void* grad_window);
+void restore_magnitude(int64_t count, int threads, const void* y, void* previous, const void* magnitude,
+                       double momentum);
 
 const fastspec::Kernels& kernels();
 

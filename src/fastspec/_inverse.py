@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-import warnings
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ._checks import flag, integer
-from ._inputs import Window, constant, make_window, normalize_window
+from ._checks import flag, integer, warn
+from ._inputs import Window, make_window, normalize_window
 from .ops._autograd import is_direct
-from .ops.overlap_add import overlap_add
-from .plan import FramePlan
+from .ops.inverse import inverse
+from .plan import FramePlan, cached
 
 SMALLEST_ENVELOPE = 1e-11
 
-_envelopes: dict[tuple, tuple[Tensor, Tensor]] = {}
+_gains: dict[tuple, tuple[Tensor, Tensor]] = {}
 
 
 def invert(
@@ -25,8 +25,9 @@ def invert(
     plan: FramePlan,
     length: int | None,
     normalized: str,
-    onesided: bool,
+    onesided: bool | None,
     backend: str,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The samples whose frames come nearest to a spectrum: x = sum_m w f_m / sum_m w^2, f_m the inverse DFT
     of frame m.
@@ -36,62 +37,94 @@ def invert(
         plan: of the forward transform, one-sided; its padding is what gets cut off.
         length: samples wanted, or None.
         normalized: "", "window" or "frame_length".
-        onesided: False: the spectrum has n_fft bins, of which the first half is used.
+        onesided: False: the spectrum has n_fft bins, of which the first half is used. None: whichever it has.
+        out: contiguous [..., length] to write to, or None.
 
     Returns:
         Samples [..., length].
     """
+    y, n_frames = fold_spectrum(spectrum, plan, onesided)
+    length, told = result_length(plan, n_frames, length)
+    real = torch.float64 if y.dtype is torch.complex128 else torch.float32
+    w = make_window(window, plan.win_length, real, y.device)
+    gain = make_gain(w, plan, n_frames, plan.pad, length)
+    if told < length:
+        warn(f"length = {length} exceeds what the frames cover by {length - told} samples: zeros")
+    leading = spectrum.shape[:-2]
+    folded = None
+    if out is not None:
+        if not isinstance(out, Tensor) or not out.is_contiguous() or out.shape[:-1] != leading:
+            raise ValueError(f"out must be a contiguous tensor with leading dimensions {list(leading)}, got {out!r}")
+        folded = out.view(-1, out.shape[-1])
+    dual = normalize_window(w, normalized, plan.n_fft, inverse=True)
+    x = inverse(y, dual, gain, without_padding(plan), plan.pad, backend, folded)
+    return x.reshape(leading + x.shape[1:]) if out is None else out
+
+
+def fold_spectrum(spectrum: Tensor, plan: FramePlan, onesided: bool | None) -> tuple[Tensor, int]:
+    """Check a spectrum; its one-sided half [B, F, M], and M."""
     if not isinstance(spectrum, Tensor):
         raise ValueError(f"spectrum must be a torch.Tensor, got {type(spectrum).__name__}")
-    if length is not None:
-        length = integer("length", length, 1, largest=sys.maxsize)
-    n_bins = plan.n_bins if flag("onesided", onesided) else plan.n_fft
     if not spectrum.is_complex() or spectrum.dtype is torch.complex32:
         raise ValueError(f"spectrum must be a complex64 or complex128 tensor, got {spectrum.dtype}")
-    if spectrum.dim() < 2 or spectrum.shape[-2] != n_bins or spectrum.numel() == 0:
-        raise ValueError(f"spectrum must have shape [..., {n_bins}, M] with M >= 1, got {list(spectrum.shape)}")
-    leading, (n_bins, n_frames) = spectrum.shape[:-2], spectrum.shape[-2:]
-    real = torch.float64 if spectrum.dtype is torch.complex128 else torch.float32
-    device = spectrum.device
-    y = spectrum.reshape(-1, n_bins, n_frames)[:, : plan.n_bins]
+    allowed = {None: (plan.n_bins, plan.n_fft)}
+    if onesided is not None:
+        allowed[onesided] = (plan.n_bins if flag("onesided", onesided) else plan.n_fft,)
+    if spectrum.dim() < 2 or spectrum.shape[-2] not in allowed[onesided] or spectrum.numel() == 0:
+        bins = " or ".join(map(str, allowed[onesided]))
+        raise ValueError(f"spectrum must have shape [..., {bins}, M] with M >= 1, got {list(spectrum.shape)}")
+    n_bins, n_frames = spectrum.shape[-2:]
+    return spectrum.reshape(-1, n_bins, n_frames)[:, : plan.n_bins], n_frames
 
+
+def result_length(plan: FramePlan, n_frames: int, length: int | None) -> tuple[int, int]:
+    """Samples of the result, and how many of them the frames reach."""
+    if length is not None:
+        length = integer("length", length, 1, largest=sys.maxsize)
     covered = plan.n_fft + plan.hop_length * (n_frames - 1)
-    start = plan.pad
-    stop = covered - plan.pad if length is None else min(start + length, covered)
-    if stop <= start:
-        raise ValueError(f"length must be at least 1 sample, got {stop - start}: the frames cover no more than padding")
-
-    w = make_window(window, plan.win_length, real, device)
-    dual = normalize_window(w, normalized, plan.n_fft, inverse=True)
-    uncut = FramePlan.make(plan.n_fft, plan.hop_length, plan.win_length, False)
-    weights = constant("inverse_weights", (plan.n_fft,), real, device)
-    frames = overlap_add(y * weights, dual, uncut, covered, backend)
-    x = frames[:, start:stop] / _envelope(w, uncut, n_frames, start, stop)
-
-    missing = 0 if length is None else length - (stop - start)
-    if missing:
-        warnings.warn(f"length = {length} exceeds what the frames cover by {missing} samples: zeros", stacklevel=3)
-        x = torch.nn.functional.pad(x, (0, missing))
-    return x.reshape(leading + x.shape[1:])
+    told = covered - 2 * plan.pad if length is None else min(length, covered - plan.pad)
+    if told < 1:
+        raise ValueError(f"length must be at least 1 sample, got {told}: the frames cover no more than padding")
+    return told if length is None else length, told
 
 
-def _envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, stop: int) -> Tensor:
-    """Samples start to stop of sum_m w[n - m hop]^2, kept for the next call with an equal window."""
+@cached
+def without_padding(plan: FramePlan) -> FramePlan:
+    """The same frames of a signal that holds its padding."""
+    return replace(plan, pad=0, pad_mode="none")
+
+
+def make_gain(window: Tensor, plan: FramePlan, n_frames: int, start: int, length: int) -> Tensor:
+    """The ``gain`` [length] of ``ops.inverse``: 2 / (n_fft sum_m w[n - m hop]^2) from sample ``start`` on.
+
+    Kept for the next call with an equal window. Without padding (center=False) it is 0 at the ends, as far as
+    no frame tells; elsewhere that is a ValueError.
+    """
     if window.device.type != "cpu" or not is_direct(window):
-        return _build_envelope(window, plan, n_frames, start, stop)
-    key = (window.dtype, plan, n_frames, start, stop)
-    kept = _envelopes.get(key)
+        return _build_gain(window, plan, n_frames, start, length)
+    key = (window.dtype, plan, n_frames, start, length)
+    kept = _gains.get(key)
     if kept is None or not torch.equal(kept[0], window):
         with torch.inference_mode(False), torch.no_grad():
-            kept = window.clone(), _build_envelope(window, plan, n_frames, start, stop)
-        if len(_envelopes) >= 16:
-            _envelopes.clear()
-        _envelopes[key] = kept
+            kept = window.clone(), _build_gain(window, plan, n_frames, start, length)
+        if len(_gains) >= 16:
+            _gains.clear()
+        _gains[key] = kept
     return kept[1]
 
 
-def _build_envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, stop: int) -> Tensor:
-    """The envelope by blocks of hop samples.
+def _build_gain(window: Tensor, plan: FramePlan, n_frames: int, start: int, length: int) -> Tensor:
+    covered = plan.n_fft + plan.hop_length * (n_frames - 1)
+    envelope = _envelope(window, plan, n_frames, start, min(start + length, covered))
+    told = envelope >= SMALLEST_ENVELOPE
+    if not torch.compiler.is_compiling() and not envelope.is_meta:
+        _check(told, open_ends=plan.pad == 0)
+    gain = torch.where(told, 2.0 / plan.n_fft / envelope.where(told, 1.0), 0.0)
+    return torch.nn.functional.pad(gain, (0, length - gain.shape[0])).to(window.dtype)
+
+
+def _envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, stop: int) -> Tensor:
+    """Samples start to stop of sum_m w[n - m hop]^2, in float64, by blocks of hop samples.
 
     The squared window has R blocks; block j of the envelope is the sum of the blocks max(0, j - M + 1) to
     min(j, R - 1): the difference of two partial sums, in float64 so that nothing is lost.
@@ -104,15 +137,19 @@ def _build_envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, 
     j = torch.arange(start // hop, -(-stop // hop), device=window.device)
     sums = partial[(j + 1).clamp(max=blocks)] - partial[(j + 1 - n_frames).clamp(0, blocks)]
     first = start // hop * hop
-    envelope = sums.view(-1)[start - first : stop - first]
-    if not torch.compiler.is_compiling() and not envelope.is_meta:
-        _check_envelope(envelope.detach())
-    return envelope.to(window.dtype)
+    return sums.view(-1)[start - first : stop - first]
 
 
-def _check_envelope(envelope: Tensor) -> None:
-    """Raise ValueError where the frames tell nothing."""
-    low = (envelope.abs() < SMALLEST_ENVELOPE).nonzero().flatten()
+def _check(told: Tensor, open_ends: bool) -> None:
+    """Raise ValueError where the frames tell nothing; at the ends they may, if these are open."""
+    if bool(told.all()):
+        return
+    low = (~told).nonzero().flatten()
+    if open_ends:
+        some = told.nonzero().flatten()
+        if not len(some):
+            raise ValueError("window: its squares sum to nothing at every sample of the result; is it zero?")
+        low = low[(low > some[0]) & (low < some[-1])]
     if len(low):
         gaps = (low.diff() > 1).nonzero().flatten()
         first, last = int(low[0]), int(low[gaps[0]] if len(gaps) else low[-1])

@@ -55,6 +55,23 @@ def overlap_add(
     x: int,
     /,
 ) -> None: ...
+def inverse(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    y: int,
+    y_stride: int,
+    window: int,
+    gain: int,
+    x: int,
+    /,
+) -> None: ...
+def restore_magnitude(
+    count: int, dtype: int, threads: int, y: int, previous: int, magnitude: int, momentum: float, /
+) -> None: ...
 def basis_grad(
     plan: Frames,
     batch: int,

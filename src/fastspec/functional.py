@@ -163,32 +163,44 @@ def istft(
     window: Window = None,
     center: bool = True,
     normalized: bool | str = False,
-    onesided: bool = True,
+    onesided: bool | None = None,
     length: int | None = None,
     *,
     center_pad: int | None = None,
     backend: str | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
-    """Inverse of ``stft``: the signal whose STFT is nearest in the least-squares sense (Griffin & Lim 1984,
-    eq. 6).
+    """Inverse of ``stft``: the signal whose STFT is nearest in the least-squares sense.
+
+    x[t] = sum_m w[t - m hop] f_m[t - m hop] / sum_m w[t - m hop]^2, f_m the inverse DFT of frame m: D. W. Griffin
+    and J. S. Lim, "Signal estimation from modified short-time Fourier transform", IEEE Trans. ASSP 32 (1984),
+    eq. 6. On the CPU one kernel.
+
+    The ends: with ``center`` the padding is cut off, and every sample that is left lies under whole windows, at the
+    end as far as the frames reach. With center=False the first and last samples lie under the flanks of few windows:
+    sample n of the result carries the rounding errors of its frame divided by w[n], and those samples at either end
+    where the squared windows sum to less than 1e-11 (the first one, with a Hann window) are 0, the shortest of all
+    nearest signals (torch.istft raises an error there).
 
     Args:
-        spectrum: complex [..., F, M], F = n_fft // 2 + 1, or n_fft when not onesided (only the first half is
-            used).
+        spectrum: complex [..., F, M], F = n_fft // 2 + 1, or n_fft (then only the first half is used).
         hop_length: default n_fft // 4, as in ``stft``.
+        onesided: True or False demands that F; None takes either.
         length: samples to return; beyond the last frame they are zero, with a warning. Default: what the
             frames cover without the padding of ``center``.
+        out: contiguous real tensor of the result's shape; not where gradients are recorded.
         others: see the module.
 
     Returns:
         Samples [..., length].
 
     Raises:
-        ValueError: among others, where the squared windows sum to less than 1e-11: no frame tells those
-            samples.
+        ValueError: among others, where the squared windows sum to less than 1e-11, but for the ends with
+            center=False: no frame tells those samples, which the message names.
     """
     plan = FramePlan.make(n_fft, _quarter(n_fft, hop_length), win_length, center, "constant", True, center_pad)
-    return invert(spectrum, window, plan, length, normalization(normalized), onesided, check_backend(backend))
+    kind, name = normalization(normalized), check_backend(backend)
+    return invert(spectrum, window, plan, length, kind, onesided, name, out)
 
 
 def inverse_spectrogram(

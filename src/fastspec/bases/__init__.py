@@ -5,7 +5,7 @@ cast to the dtype of the data last, so that no constant costs accuracy.
 """
 
 from .dct import create_dct
-from .fourier import inverse_weights
+from .fourier import mirror_weights
 from .mel import hz_to_mel, linear_filterbank, mel_filterbank, mel_frequencies, mel_to_hz
 from .windows import get_window
 
@@ -13,9 +13,9 @@ __all__ = [
     "create_dct",
     "get_window",
     "hz_to_mel",
-    "inverse_weights",
     "linear_filterbank",
     "mel_filterbank",
     "mel_frequencies",
     "mel_to_hz",
+    "mirror_weights",
 ]

@@ -1,4 +1,4 @@
-"""The weights of the inverse transform, in float64."""
+"""The weights of one-sided bins, in float64."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 
 @functools.lru_cache(maxsize=64)
-def inverse_weights(n_fft: int) -> NDArray[np.float64]:
-    """Weights [F, 1] that make the real part of a one-sided sum the inverse DFT: interior bins count 2."""
-    weights = np.full((n_fft // 2 + 1, 1), 2.0 / n_fft)
+def mirror_weights(n_fft: int) -> NDArray[np.float64]:
+    """Weights [F, 1] of one-sided bins, a mirrored pair counting 1: times 2 / n_fft the real part of their sum
+    is the inverse DFT."""
+    weights = np.ones((n_fft // 2 + 1, 1))
     weights[0] /= 2
     if n_fft % 2 == 0:
         weights[-1] /= 2

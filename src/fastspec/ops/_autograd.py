@@ -48,8 +48,8 @@ _n_dispatch_modes = torch._C._len_torch_dispatch_stack
 _tracing_state = torch._C._get_tracing_state
 
 
-def is_direct(*tensors: Tensor | None) -> bool:
-    """True when a backend may be called at once: nobody traces or differentiates, and all is plain memory."""
+def is_eager(*tensors: Tensor | None) -> bool:
+    """True when nobody traces or transforms, and all is plain memory; a plain gradient may be recorded."""
     if (
         torch.compiler.is_compiling()
         or _functorch_level() is not None
@@ -58,13 +58,17 @@ def is_direct(*tensors: Tensor | None) -> bool:
         or _tracing_state() is not None
     ):
         return False
-    grad = torch.is_grad_enabled()
     for tensor in tensors:
-        if tensor is not None and (
-            type(tensor) not in _PLAIN or (grad and tensor.requires_grad) or tensor.is_conj() or tensor.is_neg()
-        ):
+        if tensor is not None and (type(tensor) not in _PLAIN or tensor.is_conj() or tensor.is_neg()):
             return False
     return True
+
+
+def is_direct(*tensors: Tensor | None) -> bool:
+    """True when a backend may be called at once: eager, and nobody differentiates."""
+    if not is_eager(*tensors):
+        return False
+    return not torch.is_grad_enabled() or all(tensor is None or not tensor.requires_grad for tensor in tensors)
 
 
 def in_compiled_transform(backend: str) -> bool:
