@@ -142,6 +142,8 @@ inline void load_spectrum(const fastspec_frames& f, const real* y, const Group& 
   const int64_t bins = f.n_fft / 2 + 1;
   const auto add = [&](int64_t row, V* to, real sign) {
     const real* p = y + 2 * (row * f.frames + group.first);
+    __builtin_prefetch(p + 2 * kLanes);
+    __builtin_prefetch(p + 3 * kLanes);
     V re{}, im{};
     if (group.lanes == kLanes) {
       unzip(p, re, im);

@@ -67,11 +67,12 @@ def fold_spectrum(spectrum: Tensor, plan: FramePlan, onesided: bool | None) -> t
         raise ValueError(f"spectrum must be a torch.Tensor, got {type(spectrum).__name__}")
     if not spectrum.is_complex() or spectrum.dtype is torch.complex32:
         raise ValueError(f"spectrum must be a complex64 or complex128 tensor, got {spectrum.dtype}")
-    allowed = {None: (plan.n_bins, plan.n_fft)}
-    if onesided is not None:
-        allowed[onesided] = (plan.n_bins if flag("onesided", onesided) else plan.n_fft,)
-    if spectrum.dim() < 2 or spectrum.shape[-2] not in allowed[onesided] or spectrum.numel() == 0:
-        bins = " or ".join(map(str, allowed[onesided]))
+    if onesided is None:
+        allowed = plan.n_bins, plan.n_fft
+    else:
+        allowed = (plan.n_bins if flag("onesided", onesided) else plan.n_fft,)
+    if spectrum.dim() < 2 or spectrum.shape[-2] not in allowed or spectrum.numel() == 0:
+        bins = " or ".join(map(str, allowed))
         raise ValueError(f"spectrum must have shape [..., {bins}, M] with M >= 1, got {list(spectrum.shape)}")
     n_bins, n_frames = spectrum.shape[-2:]
     return spectrum.reshape(-1, n_bins, n_frames)[:, : plan.n_bins], n_frames

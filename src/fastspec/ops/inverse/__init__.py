@@ -56,29 +56,26 @@ def inverse(
     shared.check_parameter("window", window, (plan.win_length,), y)
     shared.check_parameter("gain", gain, (gain.shape[-1],), y)
     shared.check_out(out, (y.shape[0], gain.shape[0]), gain.dtype, y.device)
-    fused = _fused(y, window, gain, plan, backend)
+    fused = _fused(y, window, plan, backend)
     if fused and shared.is_direct(y, window, gain):
         return fused.forward(y, window, gain, plan, start, out)
-    if fused:
+    if fused and shared.is_eager(y, window, gain):
         x = _Inverse.apply(y, window, gain, plan, start, backend)
     else:
-        x = _composed(y, window, gain, plan, start, backend)
+        x = _samples(y, window, gain.shape[0], plan, start, backend) * gain
     return x if out is None else shared.copy_out(out, x)
 
 
-def _fused(y: Tensor, window: Tensor, gain: Tensor, plan: FramePlan, backend: str) -> ModuleType | None:
-    if not shared.is_eager(y, window, gain):
+def _fused(y: Tensor, window: Tensor, plan: FramePlan, backend: str) -> ModuleType | None:
+    """The one-pass module of the backend that runs overlap_add here, if it has one."""
+    if torch.compiler.is_compiling():
         return None
     name = FUSED.get(choose("overlap_add", backend, plan, y, window).__name__)
     return importlib.import_module(f"{__name__}.{name}") if name else None
 
 
-def _composed(y: Tensor, window: Tensor, gain: Tensor, plan: FramePlan, start: int, backend: str) -> Tensor:
-    """`inverse` by overlap_add."""
-    return _samples(y, window, gain.shape[0], plan, start, backend) * gain
-
-
 def _samples(y: Tensor, window: Tensor, length: int, plan: FramePlan, start: int, backend: str) -> Tensor:
+    """`inverse` before the gain, by overlap_add."""
     covered = plan.n_fft + plan.hop_length * (y.shape[-1] - 1)
     x = overlap_add(y * _weights(y, plan), window, plan, covered, backend)[:, start : start + length]
     return pad(x, (0, length - x.shape[1]))
@@ -93,7 +90,7 @@ class _Inverse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y, window, gain, plan, start, backend):  # type: ignore[override]
-        fused = _fused(y, window, gain, plan, backend)
+        fused = _fused(y, window, plan, backend)
         assert fused is not None
         ctx.rest = plan, start, backend, y.shape[-1]
         _, *constants = ctx.needs_input_grad[:3]
@@ -106,10 +103,9 @@ class _Inverse(torch.autograd.Function):
         plan, start, backend, n_frames = ctx.rest
         of_y, of_window, of_gain = ctx.needs_input_grad[:3]
         grad_y = grad_window = grad_gain = None
-        if of_y or of_window:
-            covered = plan.n_fft + plan.hop_length * (n_frames - 1)
-            told = min(grad.shape[-1], covered - start)
-            g = pad((grad * gain)[..., :told], (start, covered - start - told))
+        covered = plan.n_fft + plan.hop_length * (n_frames - 1)
+        told = min(grad.shape[-1], covered - start)
+        g = pad((grad * gain)[..., :told], (start, covered - start - told))
         if of_y:
             grad_y = frame_transform(g, window, plan, backend)
             weights = _weights(grad_y, plan)
