@@ -213,3 +213,10 @@ def test_dct_equals_scipy_and_torchaudio(norm):
 def test_dct_errors(arguments, words):
     with pytest.raises(ValueError, match=words):
         bases.create_dct(*arguments)
+
+
+def test_povey_windows_have_no_nan():
+    """sin(pi) rounds to less than 0 for some lengths, and a power of that is NaN."""
+    for length in range(2, 600):
+        window = bases.get_window("povey", length, periodic=False)
+        np.testing.assert_allclose(window, np.maximum(scipy.signal.windows.hann(length), 0) ** 0.85, atol=1e-12)

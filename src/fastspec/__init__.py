@@ -1,7 +1,7 @@
 """fastspec: audio to spectrograms with fused kernels, and back to gradients.
 
-``functional`` holds the functions, ``transforms`` the modules; ``explain`` tells which backend runs and why;
-``preset`` gives the front end of a published model.
+``functional`` holds the functions, ``kaldi`` Kaldi's, ``transforms`` the modules; ``explain`` tells which backend
+runs and why; ``preset`` gives the front end of a published model.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import functional, transforms
+from . import functional, kaldi, transforms
 from .dispatch import explain
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "display", "explain", "functional", "preset", "presets", "transforms"]
+__all__ = ["__version__", "display", "explain", "functional", "kaldi", "preset", "presets", "transforms"]
 
 
 def __getattr__(name: str) -> Any:

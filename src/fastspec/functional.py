@@ -41,26 +41,21 @@ from torch import Tensor
 
 from . import bases
 from ._checks import integer, real
+from ._forward import transform
 from ._inputs import (
     Window,
     bank_arguments,
     check_top_db,
     compute_dtype,
     constant,
-    fold_waveform,
     make_bank,
     make_ending,
-    make_window,
     normalization,
-    normalize_window,
     result_dtype,
-    unfold,
 )
 from ._inverse import invert
 from .dispatch import check_backend
-from .ops.frame_transform import frame_transform
-from .ops.spectral_power import spectral_power
-from .plan import Ending, FramePlan
+from .plan import FramePlan
 
 __all__ = [
     "amplitude_to_DB",
@@ -120,7 +115,7 @@ def spectrogram(
         warnings.warn("return_complex has no effect: power=None returns the complex spectrum", stacklevel=2)
     ending = make_ending(power, eps, log, floor, floor_mode, log_scale)
     plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, onesided, center_pad)
-    return _transform(waveform, pad, window, None, plan, ending, normalized, backend, dtype, out)
+    return transform(waveform, pad, window, None, plan, ending, normalized, backend, dtype, out)
 
 
 def stft(
@@ -152,7 +147,7 @@ def stft(
         Complex [..., F, M].
     """
     plan = FramePlan.make(n_fft, _quarter(n_fft, hop_length), win_length, center, pad_mode, onesided, center_pad)
-    return _transform(waveform, 0, window, None, plan, None, normalized, backend, dtype, out)
+    return transform(waveform, 0, window, None, plan, None, normalized, backend, dtype, out)
 
 
 def istft(
@@ -293,7 +288,7 @@ def mel_spectrogram(
         )
     else:
         bank = filterbank
-    return _transform(waveform, pad, window, bank, plan, ending, normalized, backend, dtype, out)
+    return transform(waveform, pad, window, bank, plan, ending, normalized, backend, dtype, out)
 
 
 def mfcc(
@@ -433,54 +428,6 @@ def linear_fbanks(n_freqs: int, f_min: float, f_max: float, n_filter: int, sampl
 def create_dct(n_mfcc: int, n_mels: int, norm: str | None) -> Tensor:
     """DCT-II matrix [n_mels, n_mfcc] in the default dtype; norm "ortho" or None; see ``bases.create_dct``."""
     return torch.tensor(bases.create_dct(n_mfcc, n_mels, norm), dtype=torch.get_default_dtype())
-
-
-Builder = tuple[str, tuple]  # a builder of bases and its arguments, for a constant not made yet
-
-
-def _transform(
-    waveform: Tensor,
-    pad: int,
-    window: Window,
-    bank: Tensor | Builder | None,
-    plan: FramePlan,
-    ending: Ending | None,
-    normalized: bool | str,
-    backend: str | None,
-    dtype: torch.dtype | None,
-    out: Tensor | None,
-) -> Tensor:
-    """Samples [..., T] to the complex spectrum [..., F, M] (no ending), or to [..., K or F, M]."""
-    x, compute, result = fold_waveform(waveform, dtype)
-    leading, name = waveform.shape[:-1], check_backend(backend)
-    if type(pad) is not int or pad:
-        pad = integer("pad", pad, 0)
-        x = torch.nn.functional.pad(x, (pad, pad))
-    device = x.device
-    w = make_window(window, plan.win_length, compute, device)
-    if normalized is not False:
-        w = normalize_window(w, normalization(normalized), plan.n_fft)
-    if isinstance(bank, tuple):
-        bank = constant(*bank, compute, device)
-    elif bank is not None:
-        bank = make_bank(bank, plan.n_bins, compute, device)
-    folded = None if out is None else _fold_out(out, leading, result)
-    if ending is None:
-        y = frame_transform(x, w, plan, name, folded)
-    else:
-        y = spectral_power(x, w, bank, plan, ending, name, folded)
-    return unfold(y, leading, result) if out is None else out
-
-
-def _fold_out(out: Tensor, leading: torch.Size, result: torch.dtype) -> Tensor:
-    """``out`` as the op's [B, ...], which the op checks further."""
-    if result not in (torch.float32, torch.float64):
-        raise ValueError(f"out takes float32 and float64 results alone, got dtype {result}")
-    if not isinstance(out, Tensor):
-        raise ValueError(f"out must be a torch.Tensor, got {type(out).__name__}")
-    if not out.is_contiguous() or out.shape[:-2] != leading:
-        raise ValueError(f"out must be contiguous with leading dimensions {list(leading)}, got {list(out.shape)}")
-    return out.view(-1, *out.shape[-2:])
 
 
 def _cepstrum(

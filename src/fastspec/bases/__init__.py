@@ -6,6 +6,7 @@ cast to the dtype of the data last, so that no constant costs accuracy.
 
 from .dct import create_dct
 from .fourier import mirror_weights
+from .kaldi import kaldi_dct, kaldi_filterbank, kaldi_window
 from .mel import hz_to_mel, linear_filterbank, mel_filterbank, mel_frequencies, mel_to_hz
 from .windows import get_window
 
@@ -13,6 +14,9 @@ __all__ = [
     "create_dct",
     "get_window",
     "hz_to_mel",
+    "kaldi_dct",
+    "kaldi_filterbank",
+    "kaldi_window",
     "linear_filterbank",
     "mel_filterbank",
     "mel_frequencies",

@@ -94,7 +94,7 @@ def _symmetric(name: str, parameter: float, n: NDArray, period: int) -> NDArray[
     if name == "bartlett":
         return 1 - np.abs(centred)
     if name == "povey":  # Kaldi's feature window: a Hann window to the power 0.85
-        return np.sin(np.pi * n / period) ** 1.7
+        return (0.5 - 0.5 * np.cos(2 * np.pi * n / period)) ** 0.85
     if name == "kaiser":
         return np.i0(parameter * np.sqrt(np.maximum(0.0, 1 - centred**2))) / np.i0(parameter)
     if name == "gaussian":

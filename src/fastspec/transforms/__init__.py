@@ -2,6 +2,7 @@
 
 from .amplitude import AmplitudeToDB
 from .cepstral import LFCC, MFCC
+from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
 from .mel import MelScale, MelSpectrogram
 from .spectrogram import InverseSpectrogram, Spectrogram
 
@@ -10,6 +11,9 @@ __all__ = [
     "MFCC",
     "AmplitudeToDB",
     "InverseSpectrogram",
+    "KaldiFbank",
+    "KaldiMFCC",
+    "KaldiSpectrogram",
     "MelScale",
     "MelSpectrogram",
     "Spectrogram",
