@@ -9,7 +9,8 @@ from conftest import NO_NATIVE
 from fastspec import dispatch
 from fastspec.dispatch import choose, explain
 from fastspec.ops import frame_transform
-from fastspec.plan import FramePlan
+from fastspec.plan import DensePlan, FramePlan
+from fastspec.transforms import STFT
 
 PLAN = FramePlan.make(16, 4)
 X, WINDOW = torch.zeros(1, 64), torch.ones(16)
@@ -122,6 +123,24 @@ def test_explain(registry):
         explain(3)
     with pytest.raises(ValueError, match="backend must be one of"):
         explain(PLAN, backend="third")
+
+
+def test_explain_the_algorithm_and_its_cost():
+    fourier = explain(FramePlan.make(1024, 256))
+    dense = explain(DensePlan.make(1024, 256, (0, 100), (1024, 200)))
+    assert (fourier.algorithm, dense.algorithm) == ("FFT", "product")
+    assert fourier.costs["FFT"][0] == 2.5 * 1024 * 10
+    assert fourier.costs["product"][0] == 4 * 513 * 1024
+    assert dense.costs["product"] == (4 * 1124, 4 * 256 + 8 * 2 + 8 * 1124 / 128)
+    assert "by FFT: a Fourier basis under a window" in str(fourier)
+    assert "4.5 kFLOP" in str(dense)
+    for what, words in (
+        (STFT(), "by FFT: the frequencies are those of the FFT, and fixed"),
+        (STFT(trainable=True), "by product: trained: basis"),
+        (STFT(trainable=("frequencies", "window")), "by product: trained: frequencies"),
+        (STFT(freq_scale="log"), "by product: freq_scale='log' has frequencies between the FFT's"),
+    ):
+        assert words in str(explain(what))
 
 
 def test_explain_every_dtype():

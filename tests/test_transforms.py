@@ -33,8 +33,11 @@ def signature(function):
     return [(p.name, p.default) for p in parameters if p.kind is not p.KEYWORD_ONLY]
 
 
+OURS = ["Gammatonegram", "KaldiFbank", "KaldiMFCC", "KaldiSpectrogram", "STFT"]  # see their own test files
+
+
 def test_everything_of_transforms_is_tested():
-    assert sorted(T.__all__) == NAMES
+    assert sorted(T.__all__) == sorted(NAMES + OURS)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,8 @@ A refusal may depend on the plan, on dtypes and on the device, not on sizes: cho
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -125,16 +126,29 @@ class _Stand:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found. Print it, or read `rows`: (op, who runs it or None, {who refuses: why})."""
+    """What `explain` found. Print it, or read it.
+
+    Attributes:
+        rows: (op, who runs it or None, {who refuses: why}) of each op.
+        algorithm: "FFT" or "product".
+        why: the reason for that.
+        costs: {algorithm: (floating point operations, bytes)} a frame, estimated.
+    """
 
     device: str
     dtype: torch.dtype
     plan: Plan
     rows: tuple[tuple[str, str | None, dict[str, str]], ...]
+    algorithm: str = "FFT"
+    why: str = ""
+    costs: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         computed = ", computed in float32," if self.dtype in HALVES else ""
         lines = [f"{self.plan}", f"{str(self.dtype).removeprefix('torch.')}{computed} on {self.device}"]
+        lines.append(f"  by {self.algorithm}: {self.why}")
+        for algorithm, (flops, size) in self.costs.items():
+            lines.append(f"  {algorithm:<16} {flops / 1e3:,.1f} kFLOP and {size / 1e3:,.1f} kB a frame, estimated")
         for op, runs, refused in self.rows:
             lines.append(f"  {op:<16} {runs or 'nobody'}")
             lines += [f"  {'':<16}   {name} refuses: {reason}" for name, reason in refused.items()]
@@ -144,7 +158,9 @@ class Explanation:
 def explain(
     what: Any, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, backend: str = ""
 ) -> Explanation:
-    """Which backend would run each op, and why those before it in the order refuse.
+    """Which algorithm and which backend would run each op, why, and what it costs.
+
+    Frames under a window go through an FFT; rows that are trained, or that are no bins of an FFT, through a product.
 
     Args:
         what: a FramePlan or a DensePlan, or anything with a `plan` attribute (the transforms have one).
@@ -179,4 +195,20 @@ def explain(
     for op in OPS:
         module, refused = _ask(op, order, plan, tensors[op])
         rows.append((op, order[len(refused)] if module else None, refused))
-    return Explanation(str(device), dtype, plan, tuple(rows))
+    dense = isinstance(plan, DensePlan)
+    default = "the rows are any numbers" if dense else "a Fourier basis under a window"
+    why = getattr(what, "why", default)
+    return Explanation(str(device), dtype, plan, tuple(rows), "product" if dense else "FFT", why, _costs(plan))
+
+
+def _costs(plan: Plan) -> dict[str, tuple[float, float]]:
+    """Operations and bytes a frame: samples in, complex spectrum out, and a dense basis once for 128 frames.
+
+    For a dense plan the FFT is that of its frame, which could give its rows only if they were bins.
+    """
+    moved = 4.0 * plan.hop_length + 8.0 * plan.n_bins
+    taps = plan.n_taps if isinstance(plan, DensePlan) else plan.n_bins * plan.win_length
+    return {
+        "FFT": (2.5 * plan.n_fft * math.log2(max(2, plan.n_fft)), moved),
+        "product": (4.0 * taps, moved + 8.0 * taps / 128),
+    }

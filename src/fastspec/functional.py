@@ -40,6 +40,7 @@ import torch
 from torch import Tensor
 
 from . import bases
+from ._basis import basis_transform
 from ._checks import integer, real
 from ._forward import transform
 from ._inputs import (
@@ -60,6 +61,7 @@ from .plan import FramePlan
 __all__ = [
     "amplitude_to_DB",
     "apply_filterbank",
+    "basis_transform",
     "create_dct",
     "inverse_spectrogram",
     "istft",

@@ -5,13 +5,18 @@ cast to the dtype of the data last, so that no constant costs accuracy.
 """
 
 from .dct import create_dct
-from .fourier import mirror_weights
+from .fourier import bin_frequencies, fourier_basis, mirror_weights
+from .gammatone import gammatone_filterbank, gammatone_frequencies
 from .kaldi import kaldi_dct, kaldi_filterbank, kaldi_window
 from .mel import hz_to_mel, linear_filterbank, mel_filterbank, mel_frequencies, mel_to_hz
 from .windows import get_window
 
 __all__ = [
+    "bin_frequencies",
     "create_dct",
+    "fourier_basis",
+    "gammatone_filterbank",
+    "gammatone_frequencies",
     "get_window",
     "hz_to_mel",
     "kaldi_dct",

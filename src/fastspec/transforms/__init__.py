@@ -1,15 +1,22 @@
-"""The functions of ``fastspec.functional`` as modules: torchaudio's names, arguments and state-dict keys."""
+"""The functions of ``fastspec.functional`` as modules: torchaudio's names, arguments and state-dict keys.
+
+``STFT`` has nnAudio's arguments; it and ``Gammatonegram`` are torchaudio's to lack.
+"""
 
 from .amplitude import AmplitudeToDB
 from .cepstral import LFCC, MFCC
+from .gammatone import Gammatonegram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
 from .mel import MelScale, MelSpectrogram
 from .spectrogram import InverseSpectrogram, Spectrogram
+from .stft import STFT
 
 __all__ = [
     "LFCC",
     "MFCC",
+    "STFT",
     "AmplitudeToDB",
+    "Gammatonegram",
     "InverseSpectrogram",
     "KaldiFbank",
     "KaldiMFCC",

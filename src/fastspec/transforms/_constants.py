@@ -39,25 +39,27 @@ def trainable_names(trainable: Trainable, allowed: tuple[str, ...]) -> frozenset
     return names
 
 
-def hold(module: nn.Module, name: str, value: Tensor, trainable: bool) -> None:
-    """Give the module a constant: in its state dict either way."""
+def hold(module: nn.Module, name: str, value: Tensor, trainable: bool, persistent: bool = True) -> None:
+    """Give the module a constant; in its state dict when it is trained, else when persistent."""
     if trainable:
         module.register_parameter(name, nn.Parameter(value))
     else:
-        module.register_buffer(name, value)
+        module.register_buffer(name, value, persistent=persistent)
 
 
-def window_tensor(window_fn: WindowFn, win_length: int, wkwargs: dict[str, Any] | None) -> Tensor:
+def window_tensor(
+    window_fn: WindowFn, win_length: int, wkwargs: dict[str, Any] | None, dtype: torch.dtype | None = None
+) -> Tensor:
     """The window [win_length] of a function, called as by torchaudio, or of a name of ``get_window``."""
     arguments = wkwargs or {}
+    dtype = torch.get_default_dtype() if dtype is None else dtype
     if not callable(window_fn):
-        window = bases.get_window(window_fn, win_length, **arguments)
-        return torch.tensor(window, dtype=torch.get_default_dtype())
+        return torch.tensor(bases.get_window(window_fn, win_length, **arguments), dtype=dtype)
     if window_fn in _TORCH_WINDOWS and "dtype" not in arguments:
-        return torch.as_tensor(window_fn(win_length, dtype=torch.float64, **arguments)).to(torch.get_default_dtype())
+        return torch.as_tensor(window_fn(win_length, dtype=torch.float64, **arguments)).to(dtype)
     window = window_fn(win_length, **arguments)
     if isinstance(window, np.ndarray):
-        window = torch.tensor(window, dtype=torch.get_default_dtype())
+        window = torch.tensor(window, dtype=dtype)
     if not isinstance(window, Tensor):
         raise ValueError(f"window_fn must return a tensor or an array, got {type(window).__name__}")
     check_window(window, win_length)

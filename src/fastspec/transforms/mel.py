@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .. import functional as F
 from .._inputs import highest
 from ..plan import FramePlan
+from ._bands import first_bands, mel_bands
 from ._constants import Trainable, WindowFn, hold, trainable_names
 from .spectrogram import Spectrogram
 
@@ -25,14 +26,16 @@ class MelScale(nn.Module):
         n_stft: number of bins F, n_fft // 2 + 1.
         norm: None, or "slaney" for bands of equal area.
         mel_scale: "htk", "slaney" or "kaldi".
-        trainable: "filterbank" makes the filterbank a parameter.
+        trainable: "filterbank" makes the matrix a parameter; "bands" two numbers a band, its centre and its width,
+            in steps from one centre to the next at first, on the mel scale.
 
     Shape: [..., F, M] to [..., K, M].
 
-    State dict: ``fb`` [F, K].
+    State dict: ``fb`` [F, K]; with trained bands ``bands`` [2, K] instead.
     """
 
     fb: Tensor
+    bands: Tensor
 
     def __init__(
         self,
@@ -54,12 +57,24 @@ class MelScale(nn.Module):
         self.n_stft = n_stft
         self.norm = norm
         self.mel_scale = mel_scale
-        names = trainable_names(trainable, ("filterbank",))
+        names = trainable_names(trainable, ("filterbank", "bands"))
+        if len(names) > 1:
+            raise ValueError("trainable must be one of 'filterbank' and 'bands', got both")
         bank = F.melscale_fbanks(n_stft, f_min, self.f_max, n_mels, sample_rate, norm, mel_scale)
-        hold(self, "fb", bank, "filterbank" in names)
+        if "bands" in names:
+            hold(self, "bands", first_bands(n_mels).to(bank.dtype), True)
+        else:
+            hold(self, "fb", bank, "filterbank" in names)
+
+    def filterbank(self) -> Tensor:
+        """The matrix [F, K] as it is now; differentiable."""
+        if "bands" not in self._parameters:
+            return self.fb
+        rate = self.sample_rate // 2 * 2  # as torchaudio's
+        return mel_bands(self.bands, self.n_stft, self.f_min, self.f_max, rate, self.norm, self.mel_scale)
 
     def forward(self, specgram: Tensor) -> Tensor:
-        return F.apply_filterbank(specgram, self.fb)
+        return F.apply_filterbank(specgram, self.filterbank())
 
     def extra_repr(self) -> str:
         shown = f"n_mels={self.n_mels}, sample_rate={self.sample_rate}, f_min={self.f_min}, f_max={self.f_max}"
@@ -79,11 +94,11 @@ class MelSpectrogram(nn.Module):
         norm: None, or "slaney" for bands of equal area.
         mel_scale: "htk", "slaney" or "kaldi".
         log, floor, floor_mode, log_scale, eps, center_pad, backend, dtype: see ``fastspec.functional``.
-        trainable: "window", "filterbank" or both become parameters.
+        trainable: "window", and "filterbank" or "bands" (see ``MelScale``), become parameters.
 
     Shape: [..., T] to [..., K, M].
 
-    State dict: ``spectrogram.window``, ``mel_scale.fb``.
+    State dict: ``spectrogram.window``, ``mel_scale.fb`` (or ``mel_scale.bands``).
 
     The two submodules hold these and the numbers; they are not called, so hooks on them do not run.
     """
@@ -123,7 +138,7 @@ class MelSpectrogram(nn.Module):
             warnings.warn("onesided has no effect on a mel spectrogram", stacklevel=2)
         if power is None:
             raise ValueError("power must be a positive number, got None: mel bands of a complex spectrum are undefined")
-        names = trainable_names(trainable, ("window", "filterbank"))
+        names = trainable_names(trainable, ("window", "filterbank", "bands"))
         self.spectrogram = Spectrogram(
             n_fft,
             win_length,
@@ -163,7 +178,7 @@ class MelSpectrogram(nn.Module):
             self.plan.n_bins,
             norm,
             mel_scale,
-            trainable=names & {"filterbank"},
+            trainable=names & {"filterbank", "bands"},
         )
 
     @property
@@ -173,7 +188,7 @@ class MelSpectrogram(nn.Module):
 
     def band_arguments(self) -> dict[str, Any]:
         """The arguments of ``functional.mel_spectrogram``, but for the compression at the end."""
-        return {**self.spectrogram.band_arguments(), "filterbank": self.mel_scale.fb}
+        return {**self.spectrogram.band_arguments(), "filterbank": self.mel_scale.filterbank()}
 
     def forward(self, waveform: Tensor) -> Tensor:
         ending = self.spectrogram
