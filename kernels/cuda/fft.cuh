@@ -150,4 +150,50 @@ FS_INLINE void each_bin(const Complex<Real>* z, const Frames& f, const Fft<Real>
   }
 }
 
+// Bins kept in place of the points that they came from; bins 0 and n / 2 of an even n, both real, share one.
+template <class Real> FS_INLINE void keep_bins(Complex<Real>* z, const Frames& f, const Fft<Real>& t, int k) {
+  if (f.n_fft % 2 != 0) return;
+  const Pair<Real> bins = split(z, t, k);
+  z[t.slots[k]] = k == 0 ? Complex<Real>{bins.a.re, bins.b.re} : bins.a;
+  if (k > 0 && 2 * k != t.points) z[t.slots[t.points - k]] = bins.b;
+}
+template <class Real>
+FS_INLINE Complex<Real> kept_bin(const Complex<Real>* z, const Frames& f, const Fft<Real>& t, int q) {
+  if (f.n_fft % 2 != 0 || (q > 0 && q < t.points)) return z[t.slots[q]];
+  return {q == 0 ? z[0].re : z[0].im, Real(0)};
+}
+
+// ---- bins in, samples out ---------------------------------------------------------------------------------------
+
+// The adjoint of split: gradients of the two bins of step k to those of their points.
+template <class Real> FS_INLINE void join(Complex<Real>* z, const Fft<Real>& t, int k, const Pair<Real>& g) {
+  if (k == 0) {
+    z[t.slots[0]] = {g.a.re + g.b.re, g.a.re - g.b.re};
+    return;
+  }
+  const Complex<Real> even = Real(0.5) * (g.a + conj(g.b));
+  const Complex<Real> odd = Real(0.5) * (conj(t.twiddles[k]) * (g.a - conj(g.b))), turned{-odd.im, odd.re};
+  z[t.slots[k]] = even + turned;
+  if (2 * k != t.points) z[t.slots[t.points - k]] = conj(even - turned);
+}
+
+// Steps of set_bins: every point must be written.
+FS_INLINE int join_steps(const Frames& f, int points) { return f.n_fft % 2 == 0 ? points / 2 + 1 : points; }
+
+// Writes the points of step k from bin(q), the gradient of bin q.
+template <class Real, class Bin>
+FS_INLINE void set_bins(Complex<Real>* z, const Frames& f, const Fft<Real>& t, int k, Bin&& bin) {
+  if (f.n_fft % 2 != 0)
+    z[t.slots[k]] = k < f.bins ? bin(k) : Complex<Real>{0, 0};
+  else
+    join(z, t, k, Pair<Real>{bin(k), bin(t.points - k)});
+}
+
+// Sample n of a frame after the adjoint transform.
+template <class Real> FS_INLINE Real piece(const Complex<Real>* z, const Frames& f, int n) {
+  if (f.n_fft % 2 != 0) return z[slot_of(n)].re;
+  const Complex<Real> v = z[slot_of(n >> 1)];
+  return n & 1 ? v.im : v.re;
+}
+
 }  // namespace FASTSPEC_NAMESPACE

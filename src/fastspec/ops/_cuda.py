@@ -6,6 +6,8 @@ model look at exactly the kernels that run.
 
 from __future__ import annotations
 
+import math
+import weakref
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,15 +17,29 @@ import torch
 from torch import Tensor
 
 from .. import _launch
-from ..plan import FramePlan, Plan
+from .._launch import C_NAMES, Kernel, Launch
+from ..plan import Ending, FramePlan, Plan
 
-__all__ = ["Clips", "Layout", "fft_args", "frames_args", "layout", "refuse"]
+__all__ = [
+    "Clips",
+    "Gather",
+    "Layout",
+    "bank_args",
+    "ending_args",
+    "fft_args",
+    "frames_args",
+    "gather",
+    "layout",
+    "refuse",
+    "tiles",
+]
 
 MIN_N_FFT, MAX_N_FFT = 16, 16384
 PAD_MODES = {"none": 0, "constant": 1, "reflect": 2, "replicate": 3, "circular": 4}
 SAMPLES = (torch.float32, torch.float64, torch.int16, torch.float16, torch.bfloat16)
 THREADS = 256
 MAX_TILE = 32  # frames that a block transforms at once
+MAX_PARTIAL = 2048  # rows of partial sums for the window
 TILE_BYTES = 36 << 10  # of shared memory; several blocks then fit on a multiprocessor
 
 
@@ -196,17 +212,165 @@ class Layout:
 
 
 @lru_cache(maxsize=1024)
-def layout(n_fft: int, real: torch.dtype, most_frames: int) -> Layout:
-    """As many frames as threads and shared memory have room for, but not more than the longest clip has."""
+def layout(n_fft: int, real: torch.dtype, most_frames: int, bands: int = 0) -> Layout:
+    """As many frames as threads and shared memory have room for, but not more than the longest clip has.
+
+    bands: numbers that each frame needs beside its transform.
+    """
     tile = 1
-    while tile < MAX_TILE and tile < most_frames and frame_bytes(n_fft, real, 2 * tile) <= TILE_BYTES:
+    while tile < min(MAX_TILE, most_frames) and _tile_bytes(n_fft, real, 2 * tile, bands) <= TILE_BYTES:
         tile *= 2
     lanes = THREADS // tile
     while lanes > 8 and lanes > points_of(n_fft):
         lanes //= 2
-    return Layout(tile, lanes, frame_bytes(n_fft, real, tile))
+    return Layout(tile, lanes, _tile_bytes(n_fft, real, tile, bands))
+
+
+def _tile_bytes(n_fft: int, real: torch.dtype, tile: int, bands: int) -> int:
+    if bands == 0:
+        return frame_bytes(n_fft, real, tile)
+    return tile * (2 * pitch_of(n_fft) + bands) * real.itemsize
 
 
 def tiles(clips: Clips, tile: int) -> int:
     """Tiles of the longest clip."""
     return -(-clips.most_frames // tile)
+
+
+# ---- from spectra back to samples and window ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gather:
+    """How the blocks of an adjoint kernel share a padded clip: `hops` hops each, `runs` blocks for the longest."""
+
+    hops: int
+    runs: int
+    blocks: int
+
+
+def gather(plan: FramePlan, clips: Clips, tile: int, need_x: bool, need_window: bool) -> Gather:
+    """Runs long enough that frames computed twice, at their seams, are at most a quarter of all."""
+    halo = (plan.n_fft - 1) // plan.hop_length if need_x else 0
+    total = -(-(clips.most_samples + 2 * plan.pad) // plan.hop_length)
+    hops = max(tile, 3 * halo)
+    if need_window:  # a row of partial sums a block: not too many of them
+        hops = max(hops, clips.batch * total // MAX_PARTIAL)
+    hops = min(-(-(hops + halo) // tile) * tile - halo, total)
+    runs = -(-total // hops)
+    return Gather(hops, runs, clips.batch * runs)
+
+
+class Gradients:
+    """The results of an adjoint kernel, and the launches after it that finish them.
+
+    Attributes:
+        x: [B, T] (or [1, sum of T]), or None.
+        window: [win_length], or None.
+        args: the fields of `Gradient` in kernels/cuda/adjoint.cuh.
+    """
+
+    def __init__(
+        self,
+        plan: FramePlan,
+        clips: Clips,
+        shares: Gather,
+        real: torch.dtype,
+        device: torch.device,
+        need_x: bool,
+        need_window: bool,
+    ):
+        def empty(needed: bool, *shape: int) -> Tensor | None:
+            return torch.empty(shape, dtype=real, device=device) if needed else None
+
+        folds = need_x and plan.pad > 0 and plan.pad_mode not in ("none", "constant")
+        self.plan, self.clips = plan, clips
+        self.x = empty(need_x, clips.leading, clips.samples)
+        self.window = empty(need_window, plan.win_length)
+        self._edge = empty(folds, clips.batch, 2 * plan.pad)
+        self._partial = empty(need_window, shares.blocks, plan.win_length)
+        self.args = {
+            "x": self.x,
+            "edge": self._edge,
+            "partial": self._partial,
+            "hops": shares.hops,
+            "runs": shares.runs,
+        }
+
+    def finish(self) -> tuple[Tensor | None, Tensor | None]:
+        """x and window, complete."""
+        if self._edge is not None:
+            fold_launch(self._edge.dtype, self.clips.batch)(
+                edge=self._edge, x=self.x, f=frames_args(self.plan, self.clips)
+            )
+        if self._partial is not None:
+            rows, columns = self._partial.shape
+            sum_launch(self._partial.dtype, columns)(partial=self._partial, out=self.window, rows=rows, columns=columns)
+        return self.x, self.window
+
+
+def fold_launch(real: torch.dtype, batch: int) -> Launch:
+    """The adjoint of padding, a block a clip."""
+    kernel = Kernel("overlap_add.cu", "overlap_add_fold_kernel", (C_NAMES[real],))
+    return Launch(kernel, batch, (THREADS, 1), THREADS * real.itemsize)
+
+
+def sum_launch(real: torch.dtype, columns: int) -> Launch:
+    """The sum over rows of partial sums for the window."""
+    kernel = Kernel("basis_grad.cu", "basis_grad_sum_kernel", (C_NAMES[real],))
+    return Launch(kernel, -(-columns // 32), (32, 8), THREADS * real.itemsize)
+
+
+# ---- filterbank and ending ------------------------------------------------------------------------------------------
+
+_banks: dict[tuple[int, FramePlan], tuple[weakref.ref[Tensor], int, dict[str, Any]]] = {}
+
+
+def bank_args(bank: Tensor | None, plan: FramePlan) -> dict[str, Any]:
+    """The fields of `Bank` in kernels/cuda/ending.cuh: the weights as they are, and where they are not zero.
+
+    Where is found on the device, without a look from here, and remembered while the tensor lives unchanged (its
+    version counts changes). Not for a trainable bank, which old optimisers change through `.data` unnoticed, nor
+    while a CUDA graph is captured, whose memory is its own.
+    """
+    if bank is None:
+        return {"weights": None, "bands": None, "bins": None, "count": 0}
+    key = (id(bank), plan)
+    known = _banks.get(key)
+    if known is not None and known[0]() is bank and known[1] == bank._version and not bank.requires_grad:
+        return known[2]
+    weights = bank.detach().contiguous()
+    n_bins = plan.n_fft // 2 + 1
+    used = weights != 0
+    if not plan.onesided:  # the powers of both halves are the same: band k has bin q and its mirror image
+        mirrored = used[n_bins:].flip(0)
+        used = used[:n_bins].clone()
+        used[1 : 1 + mirrored.shape[0]] |= mirrored
+    args = {"weights": weights, "bands": _support(used), "bins": _support(used.mT), "count": bank.shape[1]}
+    capturing = bank.is_cuda and torch.cuda.is_current_stream_capturing()
+    if not (bank.requires_grad or bank.is_inference() or capturing):
+        _banks[key] = weakref.ref(bank, lambda _: _banks.pop(key, None)), bank._version, args
+    return args
+
+
+def _support(used: Tensor) -> Tensor:
+    """[columns, 2] int32: the first row that is used in each column of [rows, columns], and the one behind the last."""
+    rows = torch.arange(used.shape[0], device=used.device)[:, None]
+    first = rows.where(used, used.shape[0]).amin(0)
+    stop = (rows + 1).where(used, 0).amax(0)
+    return torch.stack([first.minimum(stop), stop], 1).to(torch.int32)
+
+
+@lru_cache(maxsize=1024)
+def ending_args(ending: Ending) -> dict[str, Any]:
+    """The fields of `EndingArgs` in kernels/cuda/ending.cuh."""
+    factor = {"ln": 1.0, "log10": 1.0 / math.log(10.0), "db": ending.multiplier / math.log(10.0)}
+    return {
+        "power": ending.power,
+        "eps": ending.eps,
+        "multiplier": factor.get(ending.log, 1.0),
+        "floor": ending.floor,
+        "scale": ending.scale,
+        "log": {"none": 0, "log1p": 2}.get(ending.log, 1),
+        "add": int(ending.floor_mode == "add"),
+    }
