@@ -123,6 +123,11 @@ CASES = [
     Case(300, 2, 97, 33, win=40, preemphasis=1.0, dtype=F64),
     Case(300, 3, 64, 70, pad="none", remove_dc=True, onesided=False),
     Case(31, 2, 5, 1, win=1, preemphasis=0.5),
+    Case(190, 2, 75, 20),
+    Case(500, 2, 225, 60, win=100, pad="constant", onesided=False, dtype=F64),
+    Case(9000, 1, 4096, 1024, pad="circular"),
+    Case(18000, 1, 16384, 3000),
+    Case(9000, 1, 10125, 4000, pad="replicate"),
 ]
 
 DENSE_CASES = [
@@ -167,6 +172,7 @@ ENDING_CASES = [
     Case(2000, 2, 400, 160),
     Case(1024, 3, 512, 200, pad="none"),
     Case(900, 2, 256, 80, win=200, preemphasis=0.97, remove_dc=True),
+    Case(300, 2, 75, 33, pad="circular", onesided=False, dtype=F64),
     DENSE_CASES[7],
     DENSE_CASES[6],
 ]

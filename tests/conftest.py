@@ -4,6 +4,10 @@ import os
 
 import pytest
 import torch
+from host_cuda.engine import HostEngine
+
+from fastspec import _launch
+from fastspec.ops.frame_transform import _cuda
 
 NO_NATIVE = os.environ.get("FASTSPEC_NO_NATIVE") == "1"
 BACKENDS = ["reference"] if NO_NATIVE else ["reference", "cpu"]
@@ -19,6 +23,28 @@ def pytest_report_header(config):
 def backend(request):
     """Every backend that this machine must have; asked for by name, so it runs or the test fails."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def host_cuda():
+    """The engine that runs CUDA kernels on CPU tensors, a fiber a thread, in random order; `_launch.using` it."""
+    return HostEngine()
+
+
+def refused(backend, case):
+    """True where this backend leaves a case to others; test_cuda.py has the list of these cases."""
+    if backend != "cuda":
+        return False
+    with _launch.using(HostEngine()):
+        return _cuda.refuse(case.plan, torch.empty(0, dtype=case.dtype)) is not None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the cases that a backend refuses."""
+    params = [item.callspec.params if hasattr(item, "callspec") else {} for item in items]
+    out = [item for item, p in zip(items, params, strict=True) if "case" in p and refused(p.get("backend"), p["case"])]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
 
 
 @pytest.fixture

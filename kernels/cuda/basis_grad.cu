@@ -5,7 +5,8 @@
 namespace FASTSPEC_NAMESPACE {
 
 template <class Real, class Sample>
-__global__ void basis_grad_kernel(const Sample* x, const Complex<Real>* y, Frames f, Fft<Real> t, Gradient<Real> grad) {
+__global__ void __launch_bounds__(kThreads)
+    basis_grad_kernel(const Sample* x, const Complex<Real>* y, Frames f, Fft<Real> t, Gradient<Real> grad) {
   FS_SHARED(Complex<Real>, memory);
   const Place at = place_of();
   const Real* no_window = nullptr;
@@ -17,7 +18,8 @@ __global__ void basis_grad_kernel(const Sample* x, const Complex<Real>* y, Frame
 // out[k] = the sum over rows of partial [rows, columns]; a block takes blockDim.x columns, each shared by blockDim.y
 // threads.
 template <class Real>
-__global__ void basis_grad_sum_kernel(const Real* partial, Real* out, long long rows, int columns) {
+__global__ void __launch_bounds__(kThreads)
+    basis_grad_sum_kernel(const Real* partial, Real* out, long long rows, int columns) {
   FS_SHARED(Real, sums);
   const int k = int(blockIdx.x * blockDim.x + threadIdx.x);
   Real sum = 0;

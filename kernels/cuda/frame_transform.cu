@@ -5,8 +5,9 @@ namespace FASTSPEC_NAMESPACE {
 
 // A block transforms blockDim.y consecutive frames of one clip.
 template <class Real, class Sample>
-__global__ void frame_transform_fwd_kernel(const Sample* x, const Real* window, Complex<Real>* y, Frames f, Fft<Real> t,
-                                           int tiles) {
+__global__ void __launch_bounds__(kThreads)
+    frame_transform_fwd_kernel(const Sample* x, const Real* window, Complex<Real>* y, Frames f, Fft<Real> t,
+                               int tiles) {
   FS_SHARED(Complex<Real>, memory);
   const Place at = place_of();
   const int rows = f.onesided ? f.bins : f.n_fft;

@@ -5,6 +5,8 @@
 
 namespace FASTSPEC_NAMESPACE {
 
+constexpr int kThreads = 256;  // of a block, at most
+
 // Uniform clips: x [B, samples], spectra [B, rows, frames]. Ragged ones lie one after the other, x [sum of samples],
 // spectra [rows, sum of frames], and clip b begins at sample_offsets[b] and at column frame_offsets[b].
 struct Frames {

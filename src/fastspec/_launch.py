@@ -63,7 +63,8 @@ class Kernel:
     @property
     def expression(self) -> str:
         """The C++ name expression, as NVRTC takes it."""
-        return f"{NAMESPACE}::{self.name}" + (f"<{', '.join(self.types)}>" if self.types else "")
+        types = (f"{NAMESPACE}::{t}" if t in ("Half", "Bfloat16") else t for t in self.types)
+        return f"{NAMESPACE}::{self.name}" + (f"<{', '.join(types)}>" if self.types else "")
 
 
 @dataclass(frozen=True)
