@@ -59,7 +59,7 @@ $(VENV)/test: $(VENV)/native
 	touch $@
 
 $(VENV)/bench: $(VENV)/test
-	$(PIP) nnaudio2 auvux-dsp
+	$(PIP) nnaudio2 auvux-dsp kaldi-native-fbank
 	touch $@
 
 # Compilers for GPUs and their tools; none of it needs a GPU. About 400 MB.

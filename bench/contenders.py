@@ -54,6 +54,8 @@ def ours(entry: Preset) -> Contender:
 
 def ours_reusing(entry: Preset) -> Contender:
     """Writes to the same array again and again."""
+    if entry.kind == "fbank":
+        raise NotImplementedError("Kaldi's functions take no array to write to")
     module = entry.transform()
     outputs: dict[torch.Size, Tensor] = {}
 
@@ -75,7 +77,7 @@ def with_torch(entry: Preset) -> Contender:
 
 def with_mkl(entry: Preset) -> Contender:
     """The FFT alone, of frames that are cut, windowed and in memory already; no magnitude, no bands."""
-    if entry.kind == "mel":
+    if entry.kind != "stft":
         raise NotImplementedError("an FFT is no log-mel spectrogram")
     if not torch.backends.mkl.is_available():
         raise ImportError("this torch has no MKL")
@@ -89,7 +91,12 @@ def with_mkl(entry: Preset) -> Contender:
 
 
 def with_torchaudio(entry: Preset) -> Contender:
-    transforms = import_torchaudio().transforms
+    torchaudio = import_torchaudio()
+    if entry.kind == "fbank":
+        fbank = torchaudio.compliance.kaldi.fbank
+        one = {"sample_frequency": float(entry.sample_rate), "num_mel_bins": entry.n_mels, "low_freq": entry.f_min}
+        return Contender(lambda x: torch.stack([fbank(clip[None], **one) for clip in x]))
+    transforms = torchaudio.transforms
     same = {
         "n_fft": entry.n_fft,
         "hop_length": entry.hop_length,
@@ -116,6 +123,7 @@ def with_librosa(entry: Preset) -> Contender:
         warnings.simplefilter("ignore")
         import librosa
         from threadpoolctl import threadpool_limits  # of a library that librosa needs
+    _no_kaldi(entry)
     stft = partial(librosa.stft, n_fft=entry.n_fft, hop_length=entry.hop_length, pad_mode=entry.pad_mode)
 
     def count_threads(x: Tensor) -> Tensor:
@@ -140,6 +148,7 @@ def with_nnaudio2(entry: Preset) -> Contender:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from nnAudio2 import features
+    _no_kaldi(entry)
     same = {
         "sr": entry.sample_rate,
         "n_fft": entry.n_fft,
@@ -157,6 +166,7 @@ def with_auvux_dsp(entry: Preset) -> Contender:
     """Its fused decibels, 10 log10(max(u, 1e-10)), in place of the logarithm."""
     from auvux import dsp
 
+    _no_kaldi(entry)
     same = {
         "sr": entry.sample_rate,
         "n_fft": entry.n_fft,
@@ -172,6 +182,35 @@ def with_auvux_dsp(entry: Preset) -> Contender:
         return Contender(dsp.STFT(output="magnitude", **same), ready=count_threads)
     module = dsp.MelSpectrogram(n_mels=entry.n_mels, fmin=entry.f_min, fmax=entry.f_max, output="db", **same)
     return Contender(module, ready=count_threads, unit=10.0)
+
+
+def with_kaldi_native_fbank(entry: Preset) -> Contender:
+    """Kaldi's own C++ on its own, a clip at a time; its Python interface hands out frames one by one."""
+    import kaldi_native_fbank as knf
+
+    if entry.kind != "fbank":
+        raise NotImplementedError("it computes Kaldi's features alone")
+    options = knf.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.frame_opts.samp_freq = entry.sample_rate
+    options.mel_opts.num_bins = entry.n_mels
+    options.mel_opts.low_freq = entry.f_min
+    options.energy_floor = 1.0
+
+    def one(clip: np.ndarray) -> np.ndarray:
+        computer = knf.OnlineFbank(options)
+        computer.accept_waveform(entry.sample_rate, clip)
+        return np.stack([computer.get_frame(m) for m in range(computer.num_frames_ready)])
+
+    def path(x: Tensor) -> np.ndarray:
+        return np.stack([one(clip) for clip in x.numpy()])
+
+    return Contender(path, differentiable=False)
+
+
+def _no_kaldi(entry: Preset) -> None:
+    if entry.kind == "fbank":
+        raise NotImplementedError("its frames are not Kaldi's")
 
 
 def hold_down(level: str) -> None:
@@ -207,6 +246,7 @@ CONTENDERS: dict[str, tuple[Callable[[Preset], Contender], Callable[[], None]]] 
     "librosa": (with_librosa, nothing),
     "nnaudio2": (with_nnaudio2, nothing),
     "auvux-dsp": (with_auvux_dsp, nothing),
+    "kaldi-native-fbank": (with_kaldi_native_fbank, nothing),
     "MKL rfft alone": (with_mkl, nothing),
     "fastspec, avx2": (ours, partial(hold_down, "avx2")),
     "fastspec, baseline": (ours, partial(hold_down, "baseline")),

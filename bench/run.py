@@ -22,7 +22,7 @@ from bench.report import facts, write
 from bench.workloads import LONG, WORKLOADS
 
 OURS = ("fastspec", "fastspec, out=")
-RIVALS = ("torch", "torchaudio", "librosa", "nnaudio2", "auvux-dsp", "MKL rfft alone")
+RIVALS = ("torch", "torchaudio", "librosa", "nnaudio2", "auvux-dsp", "kaldi-native-fbank", "MKL rfft alone")
 KEPT = tuple(name for name in CONTENDERS if name.endswith(", pages kept"))
 
 

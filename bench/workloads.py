@@ -61,11 +61,25 @@ _MEL = (
     ),
 )
 
-LONG = tuple(Workload(entry.name, entry) for entry in (*_STFT, *_MEL))
+_KALDI = Preset(
+    "Kaldi fbank 400/160/80",
+    "torchaudio.compliance.kaldi.fbank(num_mel_bins=80)",
+    kind="fbank",
+    n_fft=512,
+    win_length=400,
+    hop_length=160,
+    f_min=20.0,
+    window="povey",
+    log="ln",
+    floor=2.0**-23,
+)
+
+LONG = tuple(Workload(entry.name, entry) for entry in (*_STFT, *_MEL, _KALDI))
 """Four clips of 30 s."""
 
 SHORT = tuple(
-    Workload(f"{entry.name}, 1 s", entry, batch=1, seconds=1.0, passes=("forward",)) for entry in (*_STFT, *_MEL)
+    Workload(f"{entry.name}, 1 s", entry, batch=1, seconds=1.0, passes=("forward",))
+    for entry in (*_STFT, *_MEL, _KALDI)
 )
 """One clip of 1 s: what a call costs."""
 
@@ -109,6 +123,7 @@ def _targets() -> Iterator[Target]:
             yield Target("over auvux-dsp", name, pass_, 3.5, slow="auvux-dsp")
         if name.startswith("magnitude"):
             yield Target("over MKL's bare rfft", name, pass_, 1.0, slow="MKL rfft alone")
+    yield Target("over a loop of torchaudio's", _KALDI.name, "forward", 8.0, slow="torchaudio")
     for workload in SHORT:
         yield Target("over torch", workload.name, "forward", 3.0)
 

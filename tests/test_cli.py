@@ -16,7 +16,7 @@ import torch
 from matplotlib import image
 from typer.testing import CliRunner
 
-from fastspec import _files, display, transforms
+from fastspec import _files, display, kaldi, presets, transforms
 from fastspec.bases import mel_frequencies
 from fastspec.cli import app
 
@@ -161,13 +161,27 @@ def test_safetensors_with_its_history(tmp_path: Path, tone: Path) -> None:
     np.testing.assert_allclose(values, torch.view_as_real(expected).numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["stft", "mel", "mfcc"])
+@pytest.mark.parametrize("kind", ["stft", "mel", "mfcc", "fbank"])
 def test_pictures_show_something(tmp_path: Path, tone: Path, kind: str) -> None:
     out = tmp_path / "new" / "out.png"
     fastspec("spectrogram", tone, "-o", out, "--kind", kind, "--dpi", 50, "--size", 6, 3)
     seen = image.imread(out)[..., :3]
     assert seen.shape[:2] == (300, 300)
     assert seen.std() > 0.1
+
+
+def test_kaldi_features(tmp_path: Path, tone: Path) -> None:
+    out = tmp_path / "out.npy"
+    x = samples_of(tone)
+    options = ["--n-mels", 40, "--win-length", 399, "--hop-length", 161, "--f-max", 7000, "--window", "hamming"]
+    fastspec("spectrogram", tone, "-o", out, "--kind", "fbank", *options)
+    lengths = {"frame_length": 399.5 / 16, "frame_shift": 161.5 / 16}
+    expected = kaldi.fbank(x, num_mel_bins=40, high_freq=7000.0, window_type="hamming", **lengths).mT
+    np.testing.assert_allclose(np.load(out), expected.numpy(), atol=1e-4)
+    fastspec("spectrogram", tone, "-o", out, "--preset", "ast")
+    np.testing.assert_allclose(np.load(out), presets.preset("ast").transform()(x).mT.numpy(), atol=1e-4)
+    fastspec("spectrogram", tone, "-o", out, "--kind", "fbank", "--log", "none")
+    assert np.load(out).min() >= 0
 
 
 def test_folder_with_broken_files(tmp_path: Path, tone: Path) -> None:
@@ -319,6 +333,8 @@ def test_quiet(tmp_path: Path, tone: Path) -> None:
         (["--kind", "stft", "--twosided", "--y-axis", "hz"], "--twosided: expected index"),
         (["--y-axis", "hz"], "--y-axis hz does not apply to --kind mel"),
         (["--kind", "mel", "--y-axis", "log"], "expected mel or index"),
+        (["--kind", "fbank", "--n-fft", "512"], "--n-fft does not apply to --kind fbank"),
+        (["--kind", "fbank", "--log", "db"], "--log db: expected ln or none"),
         (["--kind", "mfcc", "--y-axis", "mel"], "--y-axis mel does not apply to --kind mfcc"),
         (["--preset", "htdemucs", "--y-axis", "mel"], "--y-axis mel does not apply to --kind stft"),
     ],

@@ -43,8 +43,14 @@ _TAKES = {
     "stft": _FRAMES | _ENDING | {"onesided"},
     "mel": _FRAMES | _ENDING | _MEL,
     "mfcc": _FRAMES | _MEL | {"n_mfcc", "dct_norm", "log_mels"},
+    "fbank": {"win_length", "hop_length", "window_fn", "n_mels", "f_min", "f_max", "log", "backend"},
 }
-_Y_AXES = {"stft": ("hz", "log", "index"), "mel": ("mel", "index"), "mfcc": ("mfcc", "index")}  # the default first
+_Y_AXES = {  # the default first
+    "stft": ("hz", "log", "index"),
+    "mel": ("mel", "index"),
+    "mfcc": ("mfcc", "index"),
+    "fbank": ("mel", "index"),
+}
 _ANY_RATE = 2**20  # Hz; the default n_fft is the largest here, and every frequency is below the half of it
 _OPTION_NAMES = {"window_fn": "window", "wkwargs": "periodic"}
 _LABELS = {"db": "dB", "ln": "ln", "log10": "log10", "log1p": "log1p"}
@@ -119,8 +125,11 @@ class Transform:
             if key not in takes:
                 name = _OPTION_NAMES.get(key, key).replace("_", "-")
                 raise ValueError(f"--{name} does not apply to --kind {self.kind}")
-        base = entry.arguments() if entry else _defaults(sample_rate, given, "n_mels" in takes)
-        self.arguments = {key: value for key, value in base.items() if key in takes} | given
+        if self.kind == "fbank":
+            self.arguments = _kaldi_options(given, sample_rate, entry)
+        else:
+            base = entry.arguments() if entry else _defaults(sample_rate, given, "n_mels" in takes)
+            self.arguments = {key: value for key, value in base.items() if key in takes} | given
         self.sample_rate = sample_rate
         self.preset = entry
         self.y_axis = request.look.get("y_axis") or request.y_axes[0]
@@ -129,7 +138,9 @@ class Transform:
         self.module = self._build(dict(self.arguments)).requires_grad_(False)
         explain(self.module, backend=self.arguments.get("backend") or "")  # an unknown backend is an error now
 
-    def _build(self, arguments: dict[str, Any]) -> transforms.Spectrogram | transforms.MelSpectrogram | transforms.MFCC:
+    def _build(self, arguments: dict[str, Any]) -> Any:
+        if self.kind == "fbank":
+            return transforms.KaldiFbank(**arguments)
         if self.kind == "stft":
             return transforms.Spectrogram(**arguments)
         if self.kind == "mel":
@@ -142,12 +153,15 @@ class Transform:
         """``[C, T]`` samples to ``[C, F, M]`` values."""
         waveform = torch.from_numpy(samples).to(torch.get_default_dtype())
         with torch.inference_mode():
-            return self.module(waveform).numpy()
+            values = self.module(waveform)
+            return (values.mT if self.kind == "fbank" else values).numpy()
 
     def look(self, offset: float) -> dict[str, Any]:
         """Options of :func:`fastspec.display.specshow` that fit this transform."""
         frames = self.module.plan
         log, power = self.arguments.get("log"), self.arguments.get("power", 2.0)
+        if self.kind == "fbank":
+            log = "ln" if self.arguments.get("use_log_fbank", True) else None
         look = {
             "sample_rate": self.sample_rate,
             "hop_length": frames.hop_length,
@@ -160,6 +174,10 @@ class Transform:
         }
         if self.y_axis == "mel":
             look |= {key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments}
+        if self.kind == "fbank" and self.y_axis == "mel":
+            high = self.arguments.get("high_freq", 0.0)
+            high += 0.5 * self.sample_rate if high <= 0 else 0.0
+            look |= {"f_min": self.arguments.get("low_freq", 20.0), "f_max": high, "mel_scale": "kaldi"}
         return look
 
     def about(self, source: Path) -> dict[str, Any]:
@@ -321,6 +339,24 @@ def _translate(arguments: dict[str, Any]) -> dict[str, Any]:
     if "periodic" in arguments:
         given["wkwargs"] = {"periodic": arguments["periodic"]}
     return given
+
+
+def _kaldi_options(given: dict[str, Any], sample_rate: int, entry: presets.Preset | None) -> dict[str, Any]:
+    """Options under the names of ``KaldiFbank``; 80 bands unless a preset or the user says otherwise."""
+    options: dict[str, Any] = entry.arguments() if entry and entry.kind == "fbank" else {"num_mel_bins": 80}
+    options["sample_frequency"] = float(sample_rate)
+    names = {"n_mels": "num_mel_bins", "f_min": "low_freq", "f_max": "high_freq", "window_fn": "window_type"}
+    for key, value in given.items():
+        if key in ("win_length", "hop_length"):
+            name = "frame_length" if key == "win_length" else "frame_shift"
+            options[name] = 1000.0 * (value + 0.5) / sample_rate  # cut to whole samples
+        elif key == "log":
+            if value not in (None, "ln"):
+                raise ValueError(f"--log {value}: expected ln or none for --kind fbank")
+            options["use_log_fbank"] = value == "ln"
+        else:
+            options[names.get(key, key)] = value
+    return options
 
 
 def _power(text: str) -> float | None:

@@ -24,6 +24,7 @@ class Kind(str, Enum):
     stft = "stft"
     mel = "mel"
     mfcc = "mfcc"
+    fbank = "fbank"
 
 
 class Log(str, Enum):
@@ -105,7 +106,8 @@ def spectrogram(
     floor_mode: Annotated[str | None, _option("clamp, add. Default: clamp.", _VALUES)] = None,
     log_scale: Annotated[float | None, _option("s in log1p(s x). Default: 1.", _VALUES)] = None,
     y_axis: Annotated[
-        Axis | None, _option("stft: hz, log, index; mel: mel, index; mfcc: mfcc, index. Default: the first.", _PICTURE)
+        Axis | None,
+        _option("stft: hz, log; mel, fbank: mel; mfcc: mfcc; all: index. Default: the first.", _PICTURE),
     ] = None,
     top_db: Annotated[float, _option("dB shown below the loudest. Default: 80.", _PICTURE)] = 80.0,
     cmap: Annotated[str | None, _option("matplotlib's colour map. Default: magma.", _PICTURE)] = None,

@@ -27,8 +27,10 @@ class Preset:
     Attributes:
         name: what :func:`preset` is asked for.
         source: project and file that the numbers were read from.
-        kind: ``"mel"`` (:class:`fastspec.transforms.MelSpectrogram`) or ``"stft"``
-            (:class:`fastspec.transforms.Spectrogram`).
+        kind: ``"mel"`` (:class:`fastspec.transforms.MelSpectrogram`), ``"stft"``
+            (:class:`fastspec.transforms.Spectrogram`) or ``"fbank"`` (:class:`fastspec.transforms.KaldiFbank`: one
+            row a frame; of the fields below it takes the three lengths, ``n_mels``, ``f_min``, ``f_max``, ``window``
+            and ``scale``, all else being Kaldi's).
         sample_rate: Hz.
         n_fft, win_length, hop_length: samples.
         n_mels, f_min, f_max, mel_scale, norm: the mel bank (Hz; ``f_max=None`` is half the sample rate);
@@ -39,6 +41,7 @@ class Preset:
         center, center_pad, pad_mode: padding on each side, by ``center_pad`` samples (``None``: n_fft // 2).
         normalized: as torchaudio's ``normalized``.
         log, floor, floor_mode, log_scale: the compression at the end.
+        scale: factor on the samples (``"fbank"`` alone).
         clip_seconds, batch: a workload that is typical of training or running this model, for benchmarks.
         note: what the model does around the transform.
     """
@@ -67,6 +70,7 @@ class Preset:
     floor: float = 1e-10
     floor_mode: str = "clamp"
     log_scale: float = 1.0
+    scale: float = 1.0
     clip_seconds: float = 10.0
     batch: int = 1
     note: str = ""
@@ -79,10 +83,12 @@ class Preset:
     @property
     def n_rows(self) -> int:
         """Rows of the output: K bands of a mel spectrogram, F bins of an STFT."""
-        return self.n_mels if self.kind == "mel" else self.n_fft // 2 + 1
+        return self.n_fft // 2 + 1 if self.kind == "stft" else self.n_mels
 
     def n_frames(self, n_samples: int) -> int:
         """Frames M of a clip of ``n_samples`` samples."""
+        if self.kind == "fbank":
+            return (n_samples - self.win_length) // self.hop_length + 1
         each_side = 0
         if self.center:
             each_side = self.n_fft // 2 if self.center_pad is None else self.center_pad
@@ -90,6 +96,17 @@ class Preset:
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments that :meth:`transform` passes to the module of this ``kind``."""
+        if self.kind == "fbank":
+            return {
+                "sample_frequency": float(self.sample_rate),
+                "frame_length": 1000.0 * self.win_length / self.sample_rate,
+                "frame_shift": 1000.0 * self.hop_length / self.sample_rate,
+                "num_mel_bins": self.n_mels,
+                "low_freq": self.f_min,
+                "high_freq": self.f_max or 0.0,
+                "window_type": self.window,
+                "scale": self.scale,
+            }
         chosen: dict[str, Any] = {
             key: getattr(self, key)
             for key in ("n_fft", "win_length", "hop_length", "power", "center", "pad_mode", "normalized")
@@ -109,7 +126,7 @@ class Preset:
         return chosen
 
     def transform(self, **overrides: Any) -> nn.Module:
-        """The front end as a module: waveforms ``[..., T]`` to ``[..., K or F, M]``.
+        """The front end as a module: waveforms ``[..., T]`` to ``[..., K or F, M]``; ``"fbank"``: ``[..., M, K]``.
 
         Args:
             **overrides: arguments of the module that replace or add to the preset's, such as ``n_mels=128``,
@@ -120,8 +137,8 @@ class Preset:
         """
         from fastspec import transforms
 
-        module = transforms.MelSpectrogram if self.kind == "mel" else transforms.Spectrogram
-        return module(**(self.arguments() | overrides))
+        kinds = {"mel": transforms.MelSpectrogram, "stft": transforms.Spectrogram, "fbank": transforms.KaldiFbank}
+        return kinds[self.kind](**(self.arguments() | overrides))
 
 
 def _neural_vocoder(name: str, source: str, **changes: Any) -> Preset:
@@ -138,6 +155,24 @@ def _neural_vocoder(name: str, source: str, **changes: Any) -> Preset:
         "clip_seconds": 8192 / 22050,
     }
     return Preset(name, source, **(shared | changes))
+
+
+def _kaldi(name: str, source: str, **changes: Any) -> Preset:
+    """Kaldi's bands of 25 ms every 10 ms at 16 kHz."""
+    shared = {
+        "n_fft": 512,
+        "win_length": 400,
+        "hop_length": 160,
+        "f_min": 20.0,
+        "mel_scale": "kaldi",
+        "norm": None,
+        "window": "povey",
+        "periodic": False,
+        "center": False,
+        "log": "ln",
+        "floor": 2.0**-23,
+    }
+    return Preset(name, source, kind="fbank", **(shared | changes))
 
 
 _ALL = (
@@ -180,6 +215,40 @@ _ALL = (
         batch=16,
         note="Before: pre-emphasis of the whole clip, x[n] - 0.97 x[n-1]. After: mean 0 and standard "
         "deviation 1 (divisor M - 1) per band over the valid frames.",
+    ),
+    _kaldi(
+        "ast",
+        "YuanGongND/ast: src/dataloader.py; huggingface/transformers: models/audio_spectrogram_transformer/"
+        "feature_extraction_audio_spectrogram_transformer.py",
+        n_mels=128,
+        window="hanning",
+        clip_seconds=10.24,
+        batch=12,
+        note="Before, in the original's training: the mean of the clip is taken off (that of every frame is anyway). "
+        "After: cut, or padded with zeros, to 1024 frames, then (x + 4.2677393) / (2 * 4.5689974).",
+    ),
+    _kaldi(
+        "beats",
+        "microsoft/unilm: beats/BEATs.py",
+        n_mels=128,
+        scale=32768.0,
+        batch=16,
+        note="After: (x - 15.41663) / (2 * 6.55582).",
+    ),
+    _kaldi(
+        "w2v-bert",
+        "huggingface/transformers: models/seamless_m4t/feature_extraction_seamless_m4t.py",
+        scale=32768.0,
+        batch=8,
+        note="After: mean 0 and variance 1 (divisor M - 1, 1e-7 added) per band over the frames of a clip, then two "
+        "frames at a time are one row of 160 values.",
+    ),
+    _kaldi(
+        "seamless-m4t",
+        "huggingface/transformers: models/seamless_m4t/feature_extraction_seamless_m4t.py",
+        scale=32768.0,
+        batch=8,
+        note="As w2v-bert, which shares the feature extractor.",
     ),
     _neural_vocoder("hifi-gan", "jik876/hifi-gan: meldataset.py, config_v1.json", f_max=8000.0),
     _neural_vocoder(
@@ -435,12 +504,7 @@ _ALL = (
 
 _BY_NAME = {entry.name: entry for entry in _ALL}
 
-_KALDI_FRAMES = "its Kaldi frames (offset removed and pre-emphasis applied frame by frame) are not a windowed STFT"
 _NOT_EXACT = {
-    "ast": _KALDI_FRAMES,
-    "beats": _KALDI_FRAMES,
-    "w2v-bert": _KALDI_FRAMES,
-    "seamless-m4t": _KALDI_FRAMES,
     "mt3": "its logarithm replaces zeros alone by 1e-5, which is neither a clamped nor an added floor",
 }
 

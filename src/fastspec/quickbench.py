@@ -58,6 +58,8 @@ def torch_path(entry: Preset, dtype: torch.dtype = torch.float32) -> Callable[[T
     Returns:
         A function of waveforms ``[B, T]``, with window and filterbank made beforehand.
     """
+    if entry.kind == "fbank":
+        return _kaldi_path(entry, dtype)
     module = entry.transform()
     state = module.state_dict()
     mel = entry.kind == "mel"
@@ -89,6 +91,20 @@ def torch_path(entry: Preset, dtype: torch.dtype = torch.float32) -> Callable[[T
         else:
             v = y.abs() if entry.power == 1 else y.abs().pow(entry.power)
         return _compress(v if bank is None else bank @ v, entry)
+
+    return forward
+
+
+def _kaldi_path(entry: Preset, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Kaldi's bands in torch: frames cut, freed of their mean, pre-emphasised, windowed and zero-padded in memory."""
+    state = entry.transform().state_dict()
+    window, bank = state["window"].to(dtype) * entry.scale, state["fb"].to(dtype)
+
+    def forward(x: Tensor) -> Tensor:
+        frames = x.unfold(-1, entry.win_length, entry.hop_length)
+        frames = frames - frames.mean(-1, keepdim=True)
+        frames = frames - 0.97 * functional.pad(frames, (1, 0), mode="replicate")[..., :-1]
+        return _compress(torch.fft.rfft(frames * window, entry.n_fft).abs().square() @ bank, entry)
 
     return forward
 
