@@ -16,8 +16,12 @@ import fastspec
 import fastspec.functional as F
 import fastspec.transforms as T
 
-NAMES = ["AmplitudeToDB", "InverseSpectrogram", "LFCC", "MFCC", "MelScale", "MelSpectrogram", "Spectrogram"]
+NAMES = [
+    "AmplitudeToDB", "GriffinLim", "InverseMelScale", "InverseSpectrogram", "LFCC", "MFCC", "MelScale",
+    "MelSpectrogram", "Spectrogram",
+]  # fmt: skip
 FUNCTION_NAMES = [
+    "griffinlim",
     "amplitude_to_DB", "create_dct", "inverse_spectrogram", "linear_fbanks", "melscale_fbanks", "spectrogram",
 ]  # fmt: skip
 MEL = {"n_fft": 256, "n_mels": 20}
@@ -33,7 +37,14 @@ def signature(function):
     return [(p.name, p.default) for p in parameters if p.kind is not p.KEYWORD_ONLY]
 
 
-OURS = ["Gammatonegram", "KaldiFbank", "KaldiMFCC", "KaldiSpectrogram", "STFT"]  # see their own test files
+OURS = [
+    "Gammatonegram",
+    "InverseMelSpectrogram",
+    "KaldiFbank",
+    "KaldiMFCC",
+    "KaldiSpectrogram",
+    "STFT",
+]  # see their own test files; fmt: skip
 
 
 def test_everything_of_transforms_is_tested():
@@ -55,6 +66,8 @@ def test_function_signature_is_torchaudios(name):
 MODULES = {
     "Spectrogram": {},
     "InverseSpectrogram": {"win_length": 300},
+    "GriffinLim": {"n_fft": 512, "momentum": 0.3},
+    "InverseMelScale": {"n_stft": 201, "n_mels": 40},
     "MelScale": {"n_mels": 40},
     "MelSpectrogram": {"n_mels": 40, "f_max": 7000.0},
     "MFCC": {"melkwargs": {"n_mels": 40}},

@@ -43,6 +43,7 @@ from . import bases
 from ._basis import basis_transform
 from ._checks import integer, real
 from ._forward import transform
+from ._griffin_lim import griffinlim
 from ._inputs import (
     Window,
     bank_arguments,
@@ -55,6 +56,7 @@ from ._inputs import (
     result_dtype,
 )
 from ._inverse import invert
+from ._inverse_mel import inverse_filterbank, inverse_mel_spectrogram, undo_log
 from .dispatch import check_backend
 from .plan import FramePlan
 
@@ -63,6 +65,9 @@ __all__ = [
     "apply_filterbank",
     "basis_transform",
     "create_dct",
+    "griffinlim",
+    "inverse_filterbank",
+    "inverse_mel_spectrogram",
     "inverse_spectrogram",
     "istft",
     "lfcc",
@@ -72,6 +77,7 @@ __all__ = [
     "mfcc",
     "spectrogram",
     "stft",
+    "undo_log",
 ]
 
 

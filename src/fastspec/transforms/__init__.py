@@ -6,6 +6,7 @@
 from .amplitude import AmplitudeToDB
 from .cepstral import LFCC, MFCC
 from .gammatone import Gammatonegram
+from .inverse import GriffinLim, InverseMelScale, InverseMelSpectrogram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
 from .mel import MelScale, MelSpectrogram
 from .spectrogram import InverseSpectrogram, Spectrogram
@@ -17,6 +18,9 @@ __all__ = [
     "STFT",
     "AmplitudeToDB",
     "Gammatonegram",
+    "GriffinLim",
+    "InverseMelScale",
+    "InverseMelSpectrogram",
     "InverseSpectrogram",
     "KaldiFbank",
     "KaldiMFCC",
