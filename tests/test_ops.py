@@ -304,6 +304,20 @@ def test_inputs_need_not_be_contiguous(backend):
     assert torch.equal(from_expanded, from_ones)
 
 
+UNPADDED = [c for c in CASES[:12] + DENSE_CASES if c.plan.pad == 0 and c.T > c.plan.n_fft + 2]
+
+
+@pytest.mark.parametrize("case", UNPADDED, ids=str)
+def test_a_clip_within_a_longer_one(case, backend):
+    """Contiguous, but not at the beginning of its memory."""
+    x, window = signals(case)
+    within = x[:1, 1:-1]
+    for op, rest in ((frame_transform, window), (basis_grad, frame_transform(within, window, case.plan, "reference"))):
+        truth = op(within.clone(), rest, case.plan, backend)
+        tol = tolerance(truth, case.plan, case.dtype)
+        assert_close(op(within, rest, case.plan, backend), truth, tol, op.__name__)
+
+
 def test_conjugate_and_negative_views(backend):
     case = CASES[15]
     x, window = signals(case)

@@ -57,6 +57,8 @@ from ._inputs import (
 )
 from ._inverse import invert
 from ._inverse_mel import inverse_filterbank, inverse_mel_spectrogram, undo_log
+from .chroma import chroma_cqt, chroma_stft, chroma_vqt
+from .constant_q import cqt, icqt, ivqt, vqt
 from .dispatch import check_backend
 from .plan import FramePlan
 
@@ -64,12 +66,18 @@ __all__ = [
     "amplitude_to_DB",
     "apply_filterbank",
     "basis_transform",
+    "chroma_cqt",
+    "chroma_stft",
+    "chroma_vqt",
+    "cqt",
     "create_dct",
     "griffinlim",
+    "icqt",
     "inverse_filterbank",
     "inverse_mel_spectrogram",
     "inverse_spectrogram",
     "istft",
+    "ivqt",
     "lfcc",
     "linear_fbanks",
     "mel_spectrogram",
@@ -78,6 +86,7 @@ __all__ = [
     "spectrogram",
     "stft",
     "undo_log",
+    "vqt",
 ]
 
 

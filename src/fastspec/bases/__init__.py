@@ -4,6 +4,8 @@ Each builder is a pure function of plain numbers, computed once and cached; the 
 cast to the dtype of the data last, so that no constant costs accuracy.
 """
 
+from .cfp import cfp_matrices
+from .chroma import chroma_filterbank, cqt_to_chroma
 from .dct import create_dct
 from .fourier import bin_frequencies, fourier_basis, mirror_weights
 from .gammatone import gammatone_filterbank, gammatone_frequencies
@@ -13,6 +15,9 @@ from .windows import get_window
 
 __all__ = [
     "bin_frequencies",
+    "cfp_matrices",
+    "chroma_filterbank",
+    "cqt_to_chroma",
     "create_dct",
     "fourier_basis",
     "gammatone_filterbank",

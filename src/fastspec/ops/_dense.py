@@ -201,7 +201,8 @@ class Walk:
         """Columns start to stop of the tile's frames, a view [b1 - b0, m1 - m0, columns] of the samples."""
         b0, b1, m0, m1 = tile
         hop, row = self.plan.hop_length, padded.stride(0)
-        return padded.as_strided((b1 - b0, m1 - m0, stop - start), (row, hop, 1), b0 * row + m0 * hop + start)
+        first = padded.storage_offset() + b0 * row + m0 * hop + start
+        return padded.as_strided((b1 - b0, m1 - m0, stop - start), (row, hop, 1), first)
 
     def grads(self) -> list[Tensor]:
         """Zeros for `add_products`: each block's [2 r, U]."""

@@ -5,6 +5,8 @@
 
 from .amplitude import AmplitudeToDB
 from .cepstral import LFCC, MFCC
+from .cfp import CombinedFrequencyPeriodicity
+from .constant_q import CQT, VQT
 from .gammatone import Gammatonegram
 from .inverse import GriffinLim, InverseMelScale, InverseMelSpectrogram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
@@ -13,10 +15,13 @@ from .spectrogram import InverseSpectrogram, Spectrogram
 from .stft import STFT
 
 __all__ = [
+    "CQT",
     "LFCC",
     "MFCC",
     "STFT",
+    "VQT",
     "AmplitudeToDB",
+    "CombinedFrequencyPeriodicity",
     "Gammatonegram",
     "GriffinLim",
     "InverseMelScale",

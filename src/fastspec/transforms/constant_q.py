@@ -1,0 +1,156 @@
+"""Constant-Q and variable-Q transforms as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._checks import flag, one_of
+from .._inputs import check_dtype, fold_waveform, unfold
+from ..bases.cqt import Window
+from ..constant_q import OUTPUT_FORMATS, apply_layout, layout_tensors, make_layout
+from ..dispatch import check_backend
+from ..plan import PAD_MODES
+
+
+class VQT(nn.Module):
+    """Variable-Q transform.
+
+    Args:
+        trainable: the kernels become parameters ``basis_0`` (the top bins) and so on: packed taps [2, S], real over
+            imaginary parts.
+        others: see ``fastspec.constant_q``.
+
+    Shape: [..., T] to [..., K, M], M = T // hop_length + 1 when centred.
+
+    State dict: empty, unless trainable.
+    """
+
+    def __init__(
+        self,
+        sr: float = 22050,
+        hop_length: int = 512,
+        fmin: float = 32.70,
+        fmax: float | None = None,
+        n_bins: int = 84,
+        filter_scale: float = 1,
+        bins_per_octave: int = 12,
+        norm: float | None = 1,
+        gamma: float | None = 0.0,
+        window: Window = "hann",
+        pad_mode: str = "reflect",
+        trainable: bool = False,
+        output_format: str = "Magnitude",
+        normalization_type: str = "librosa",
+        *,
+        center: bool = True,
+        algorithm: str = "recursive",
+        convention: str = "nnaudio",
+        tuning: float = 0.0,
+        backend: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.layout = make_layout(
+            sr,
+            hop_length,
+            fmin,
+            fmax,
+            n_bins,
+            bins_per_octave,
+            filter_scale,
+            norm,
+            window,
+            gamma,
+            tuning,
+            convention,
+            algorithm,
+            normalization_type,
+        )
+        self.hop_length = hop_length
+        self.center = flag("center", center)
+        self.pad_mode = one_of("pad_mode", pad_mode, PAD_MODES[:-1])
+        self.output_format = one_of("output_format", output_format, OUTPUT_FORMATS)
+        self.trainable = flag("trainable", trainable)
+        self.backend = check_backend(backend)
+        self.dtype = None if dtype is None else check_dtype(dtype)
+        bases, halfband = layout_tensors(self.layout, torch.get_default_dtype(), torch.device("cpu"))
+        self.register_buffer("halfband", halfband, persistent=False)
+        for i, basis in enumerate(bases):
+            if self.trainable:
+                self.register_parameter(f"basis_{i}", nn.Parameter(basis))
+            else:
+                self.register_buffer(f"basis_{i}", basis, persistent=False)
+
+    halfband: Tensor
+
+    @property
+    def frequencies(self) -> Tensor:
+        """Hz of each bin, float64 [K]."""
+        return torch.tensor(self.layout.spec.frequencies)
+
+    @property
+    def n_bins(self) -> int:
+        """K."""
+        return self.layout.spec.n_bins
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """[..., T] to [..., K, M]."""
+        x, compute, result = fold_waveform(waveform, self.dtype)
+        bases = tuple(getattr(self, f"basis_{i}").to(compute) for i in range(len(self.layout.parts)))
+        halfband = self.halfband.to(compute)
+        y = apply_layout(x, self.layout, bases, halfband, self.center, self.pad_mode, self.output_format, self.backend)
+        return unfold(y, waveform.shape[:-1], result)
+
+    def extra_repr(self) -> str:
+        spec = self.layout.spec
+        return (
+            f"sr={spec.sample_rate:g}, hop_length={self.hop_length}, fmin={spec.fmin:g}, n_bins={spec.n_bins}, "
+            f"bins_per_octave={spec.bins_per_octave}, gamma={spec.gamma}, {self.layout.algorithm}"
+        )
+
+
+class CQT(VQT):
+    """Constant-Q transform: nnAudio's CQT (CQT1992v2) and CQT2010v2, by algorithm="direct" and "recursive".
+
+    Arguments, shape and state dict: see ``VQT`` and ``fastspec.constant_q``.
+    """
+
+    def __init__(
+        self,
+        sr: float = 22050,
+        hop_length: int = 512,
+        fmin: float = 32.70,
+        fmax: float | None = None,
+        n_bins: int = 84,
+        bins_per_octave: int = 12,
+        filter_scale: float = 1,
+        norm: float | None = 1,
+        window: Window = "hann",
+        center: bool = True,
+        pad_mode: str = "reflect",
+        trainable: bool = False,
+        output_format: str = "Magnitude",
+        normalization_type: str = "librosa",
+        **extras: Any,
+    ) -> None:
+        super().__init__(
+            sr,
+            hop_length,
+            fmin,
+            fmax,
+            n_bins,
+            filter_scale,
+            bins_per_octave,
+            norm,
+            0.0,
+            window,
+            pad_mode,
+            trainable,
+            output_format,
+            normalization_type,
+            center=center,
+            **extras,
+        )
