@@ -13,17 +13,17 @@ from . import functional, kaldi, transforms
 from .dispatch import explain
 
 if TYPE_CHECKING:
-    from . import display, presets
+    from . import display, presets, streaming
     from .presets import preset
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "display", "explain", "functional", "kaldi", "preset", "presets", "transforms"]
+__all__ = ["__version__", "display", "explain", "functional", "kaldi", "preset", "presets", "streaming", "transforms"]
 
 
 def __getattr__(name: str) -> Any:
-    """presets and display are imported when they are asked for."""
-    if name in ("presets", "display"):
+    """presets, display and streaming are imported when they are asked for."""
+    if name in ("presets", "display", "streaming"):
         return importlib.import_module(f"{__name__}.{name}")
     if name == "preset":
         return importlib.import_module(f"{__name__}.presets").preset

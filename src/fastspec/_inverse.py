@@ -95,31 +95,39 @@ def without_padding(plan: FramePlan) -> FramePlan:
     return replace(plan, pad=0, pad_mode="none")
 
 
-def make_gain(window: Tensor, plan: FramePlan, n_frames: int, start: int, length: int) -> Tensor:
+def make_gain(
+    window: Tensor, plan: FramePlan, n_frames: int, start: int, length: int, ends: tuple[bool, bool] | None = None
+) -> Tensor:
     """The ``gain`` [length] of ``ops.inverse``: 2 / (n_fft sum_m w[n - m hop]^2) from sample ``start`` on.
 
-    Kept for the next call with an equal window. Without padding (center=False) it is 0 at the ends, as far as
-    no frame tells; elsewhere that is a ValueError.
+    Kept for the next call with an equal window. At an open end it is 0 as far as no frame tells; elsewhere that
+    is a ValueError.
+
+    Args:
+        ends: which ends are open, first and last. Default: both without padding (center=False), else none.
     """
+    ends = (plan.pad == 0, plan.pad == 0) if ends is None else ends
     if window.device.type != "cpu" or not is_direct(window):
-        return _build_gain(window, plan, n_frames, start, length)
-    key = (window.dtype, plan, n_frames, start, length)
+        return _build_gain(window, plan, n_frames, start, length, ends)
+    key = (window.dtype, plan, n_frames, start, length, ends)
     kept = _gains.get(key)
     if kept is None or not torch.equal(kept[0], window):
         with torch.inference_mode(False), torch.no_grad():
-            kept = window.clone(), _build_gain(window, plan, n_frames, start, length)
+            kept = window.clone(), _build_gain(window, plan, n_frames, start, length, ends)
         if len(_gains) >= 16:
             _gains.clear()
         _gains[key] = kept
     return kept[1]
 
 
-def _build_gain(window: Tensor, plan: FramePlan, n_frames: int, start: int, length: int) -> Tensor:
+def _build_gain(
+    window: Tensor, plan: FramePlan, n_frames: int, start: int, length: int, ends: tuple[bool, bool]
+) -> Tensor:
     covered = plan.n_fft + plan.hop_length * (n_frames - 1)
-    envelope = _envelope(window, plan, n_frames, start, min(start + length, covered))
+    envelope = _envelope(window, plan, n_frames, start, max(start, min(start + length, covered)))
     told = envelope >= SMALLEST_ENVELOPE
     if not torch.compiler.is_compiling() and not envelope.is_meta:
-        _check(told, open_ends=plan.pad == 0)
+        _check(told, ends)
     gain = torch.where(told, 2.0 / plan.n_fft / envelope.where(told, 1.0), 0.0)
     return torch.nn.functional.pad(gain, (0, length - gain.shape[0])).to(window.dtype)
 
@@ -141,16 +149,17 @@ def _envelope(window: Tensor, plan: FramePlan, n_frames: int, start: int, stop: 
     return sums.view(-1)[start - first : stop - first]
 
 
-def _check(told: Tensor, open_ends: bool) -> None:
-    """Raise ValueError where the frames tell nothing; at the ends they may, if these are open."""
+def _check(told: Tensor, ends: tuple[bool, bool]) -> None:
+    """Raise ValueError where the frames tell nothing; at open ends they may."""
     if bool(told.all()):
         return
     low = (~told).nonzero().flatten()
-    if open_ends:
+    if any(ends):
         some = told.nonzero().flatten()
-        if not len(some):
+        if all(ends) and not len(some):
             raise ValueError("window: its squares sum to nothing at every sample of the result; is it zero?")
-        low = low[(low > some[0]) & (low < some[-1])]
+        first, last = (int(some[0]), int(some[-1])) if len(some) else (len(told), -1)
+        low = low[((low > first) | (not ends[0])) & ((low < last) | (not ends[1]))]
     if len(low):
         gaps = (low.diff() > 1).nonzero().flatten()
         first, last = int(low[0]), int(low[gaps[0]] if len(gaps) else low[-1])
