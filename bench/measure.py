@@ -157,10 +157,21 @@ def _errors(contender: Contender, workload: Workload, backward: bool, log: bool)
 
 
 def _memory(run: Callable[[], Any], workload: Workload, backward: bool) -> dict[str, float]:
-    """Peak memory of a call: the kernel's own high-water mark, which misses nothing. Linux only."""
+    """Peak memory of a call, and that of its results."""
+    peak = peak_memory(run)
+    if peak is None:
+        return {}
+    entry, clips = workload.entry, workload.batch
+    count = round(workload.seconds * entry.sample_rate)
+    values = clips * (entry.n_rows * entry.n_frames(count) + (count if backward else 0))
+    return {"peak_mb": peak / 1e6, "result_mb": 4 * values / 1e6}
+
+
+def peak_memory(run: Callable[[], Any]) -> int | None:
+    """Peak memory of a call in bytes: the kernel's own high-water mark, which misses nothing. Linux only."""
     reset = Path("/proc/self/clear_refs")
     if not reset.exists():
-        return {}
+        return None
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
@@ -168,11 +179,7 @@ def _memory(run: Callable[[], Any], workload: Workload, backward: bool) -> dict[
     reset.write_text("5")
     before = _status("VmRSS")
     run()
-    peak = _status("VmHWM") - before
-    entry, clips = workload.entry, workload.batch
-    count = round(workload.seconds * entry.sample_rate)
-    values = clips * (entry.n_rows * entry.n_frames(count) + (count if backward else 0))
-    return {"peak_mb": peak / 1e6, "result_mb": 4 * values / 1e6}
+    return _status("VmHWM") - before
 
 
 def _status(field: str) -> int:

@@ -8,6 +8,7 @@ pytest bench --benchmark-disable                       everything once, in secon
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 import subprocess
 import sys
@@ -45,3 +46,11 @@ def test_run_writes_its_files(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert {"fastspec", "torch"} <= {row["contender"] for row in rows if row["median_ms"]}
     assert all(row["median_ms"] or row["note"].startswith("missing") for row in rows)
+
+
+def test_trainable_prints_its_table() -> None:
+    command = [sys.executable, "-m", "bench.trainable", "--rounds", "1", "--seconds", "0.3"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "wrong" not in done.stdout
+    assert len(re.findall(r"(?m)^\| (?:forward|both) \| fastspec", done.stdout)) == 4

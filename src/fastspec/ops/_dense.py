@@ -1,6 +1,6 @@
 """Dense bases on the CPU: tiles of frames, copied to the nearest caches, times blocks of rows, by torch's BLAS.
 
-A tile holds about 128 frames (of one clip, or several short clips) and up to 2048 of their columns: it stays in the
+A tile holds 128 frames or more (of one clip, or several short clips) and up to 2048 of their columns: it stays in the
 second-level cache, so memory sees the samples and the results alone. Rows are grouped into blocks of similar
 support, longest first; a block is one real matrix [2 r, U], the r real parts over the r imaginary ones, on the union
 U of its supports. The spectrum of a tile, `z`, has these blocks one below the other.
@@ -25,8 +25,9 @@ from ..plan import DensePlan, Ending
 from ._frames import to_float
 from .spectral_power.reference import bands, compress, compress_slope, energy_slope, raise_energy
 
-TILE_FRAMES = 128
+TILE_FRAMES = 128  # at least
 TILE_COLUMNS = 2048
+TILE_SIZE = TILE_FRAMES * 1024  # frames x (columns or real rows), as far as there are more frames
 ROW_OVERHEAD = 8  # real rows: what a product costs beside its own rows, measured
 
 Tile = tuple[int, int, int, int]  # clips b0 to b1, frames m0 to m1
@@ -135,22 +136,21 @@ class Walk:
         self.plan, self.batch, self.frames = plan, batch, frames
         self.blocks = blocks_of(plan)
         self.low, self.high = min(plan.starts), max(plan.stops)
-        self.size = min(batch, max(1, TILE_FRAMES // frames)) * frames if frames < TILE_FRAMES else TILE_FRAMES
+        columns = min(TILE_COLUMNS, self.high - self.low)
+        wished = max(TILE_FRAMES, TILE_SIZE // max(columns, 2 * plan.n_bins))
+        self.clips = min(batch, max(1, wished // frames))  # in a tile; more than one: all their frames
+        self.size = self.clips * frames if self.clips > 1 else min(wished, frames)
         self.z = torch.empty(2 * plan.n_bins, self.size, dtype=dtype)
-        self.cut = torch.empty(self.size, min(TILE_COLUMNS, self.high - self.low), dtype=dtype)
+        self.cut = torch.empty(self.size, columns, dtype=dtype)
 
     def tiles(self) -> Iterator[tuple[Tile, Tensor]]:
         """Each tile with its z [2 F, tile], whose values are yet to come."""
-        if self.frames < TILE_FRAMES:
-            clips = self.size // self.frames
-            for b in range(0, self.batch, clips):
-                end = min(b + clips, self.batch)
-                yield (b, end, 0, self.frames), self._z((end - b) * self.frames)
-        else:
-            for b in range(self.batch):
-                for m in range(0, self.frames, TILE_FRAMES):
-                    end = min(m + TILE_FRAMES, self.frames)
-                    yield (b, b + 1, m, end), self._z(end - m)
+        step = self.frames if self.clips > 1 else self.size
+        for b in range(0, self.batch, self.clips):
+            b_end = min(b + self.clips, self.batch)
+            for m in range(0, self.frames, step):
+                m_end = min(m + step, self.frames)
+                yield (b, b_end, m, m_end), self._z((b_end - b) * (m_end - m))
 
     def _z(self, size: int) -> Tensor:
         return self.z.flatten()[: 2 * self.plan.n_bins * size].view(-1, size)
