@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -29,9 +31,12 @@ def griffinlim(
     length: int | None,
     rand_init: bool,
     *,
+    center: bool = True,
     pad_mode: str = "reflect",
+    center_pad: int | None = None,
     angles: Tensor | None = None,
     generator: torch.Generator | None = None,
+    callback: Callable[[int], object] | None = None,
     backend: str | None = None,
 ) -> Tensor:
     """Samples whose spectrogram comes near to one without phases.
@@ -53,12 +58,14 @@ def griffinlim(
         power: exponent of the magnitude that specgram holds.
         n_iter: rounds, at least 0.
         momentum: from 0, for the original algorithm, to below 1.
-        length: samples of the result, such that M frames come out of them. Default: hop_length (M - 1).
+        length: samples of the result, such that M frames come out of them. Default: hop_length (M - 1), or what
+            the frames cover without the padding.
         rand_init: start from complex numbers with real and imaginary parts uniform in [0, 1), torchaudio's; else
             from ones.
-        pad_mode: of the spectrogram, which was made with center=True.
+        center, pad_mode, center_pad: of the spectrogram, see ``fastspec.functional``.
         angles: complex tensor of specgram's shape to start from instead.
         generator: of the random numbers.
+        callback: called with the number of rounds done, after each.
         backend: see ``fastspec.functional``.
 
     Returns:
@@ -67,7 +74,7 @@ def griffinlim(
     Raises:
         ValueError: an argument is wrong, or ``istft``'s reason.
     """
-    plan = FramePlan.make(n_fft, hop_length, win_length, True, pad_mode)
+    plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, True, center_pad)
     name = check_backend(backend)
     power, momentum = real("power", power, 0.0, strict=True), real("momentum", momentum, 0.0)
     if momentum >= 1:
@@ -91,7 +98,7 @@ def griffinlim(
     w = make_window(window, plan.win_length, specgram.dtype, specgram.device)
     z = _start(specgram, flag("rand_init", rand_init), angles, generator)
     magnitude = (specgram if power == 1 else specgram.pow(1 / power)).reshape(z.shape).contiguous()
-    x = _iterate(magnitude, z, w, plan, n_iter, momentum / (1 + momentum), length, name)
+    x = _iterate(magnitude, z, w, plan, n_iter, momentum / (1 + momentum), length, name, callback or (lambda _: None))
     return x.reshape(*leading, length)
 
 
@@ -110,23 +117,33 @@ def _start(specgram: Tensor, rand_init: bool, angles: Tensor | None, generator: 
 
 
 def _iterate(
-    magnitude: Tensor, z: Tensor, w: Tensor, plan: FramePlan, n_iter: int, step: float, length: int, backend: str
+    magnitude: Tensor,
+    z: Tensor,
+    w: Tensor,
+    plan: FramePlan,
+    n_iter: int,
+    step: float,
+    length: int,
+    backend: str,
+    callback: Callable[[int], object],
 ) -> Tensor:
     gain = make_gain(w, plan, magnitude.shape[-1], plan.pad, length)
     frames = without_padding(plan)
     z = z * magnitude
     if torch.is_grad_enabled() and (z.requires_grad or w.requires_grad):
         y = torch.zeros_like(z)
-        for _ in range(n_iter):
+        for i in range(n_iter):
             rebuilt = frame_transform(inverse(z, w, gain, frames, plan.pad, backend), w, plan, backend)
             d = rebuilt - step * y
             z, y = d * (magnitude / (d.abs() + 1e-16)), rebuilt
+            callback(i + 1)
         return inverse(z, w, gain, frames, plan.pad, backend)
     y = torch.zeros_like(z)
     x = z.new_empty((z.shape[0], length), dtype=magnitude.dtype)
-    for _ in range(n_iter):
+    for i in range(n_iter):
         inverse(z, w, gain, frames, plan.pad, backend, x)
         frame_transform(x, w, plan, backend, z)  # z has done its duty; now it is the new y
         restore_magnitude(z, y, magnitude, step, plan)  # and y becomes the new z
         z, y = y, z
+        callback(i + 1)
     return inverse(z, w, gain, frames, plan.pad, backend, x)

@@ -110,10 +110,11 @@ def inverse_mel_spectrogram(
 
     Args:
         melspec: real [..., K, M].
-        sample_rate to mel_scale, filterbank, log to log_scale: those of ``mel_spectrogram`` with center=True.
+        sample_rate to mel_scale, filterbank, log to log_scale: those of ``mel_spectrogram``.
         n_iter, momentum, length, rand_init: see ``griffinlim``.
         max_iter, tolerance: see ``inverse_filterbank``.
-        lim: ``pad_mode``, ``angles``, ``generator`` and ``backend`` of ``griffinlim``.
+        lim: ``griffinlim``'s keywords: ``center``, ``pad_mode``, ``center_pad``, ``angles``, ``generator``,
+            ``callback``, ``backend``.
 
     Returns:
         Samples [..., length].

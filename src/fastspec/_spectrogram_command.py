@@ -123,8 +123,7 @@ class Transform:
         given = _translate(request.arguments)
         for key in given:
             if key not in takes:
-                name = _OPTION_NAMES.get(key, key).replace("_", "-")
-                raise ValueError(f"--{name} does not apply to --kind {self.kind}")
+                raise ValueError(f"--{_option_name(key)} does not apply to --kind {self.kind}")
         if self.kind == "fbank":
             self.arguments = _kaldi_options(given, sample_rate, entry)
         else:
@@ -180,9 +179,10 @@ class Transform:
             look |= {"f_min": self.arguments.get("low_freq", 20.0), "f_max": high, "mel_scale": "kaldi"}
         return look
 
-    def about(self, source: Path) -> dict[str, Any]:
-        """What made a result, for the metadata of the file."""
+    def about(self, source: Path, samples: int) -> dict[str, Any]:
+        """What made a result, and of how many samples, for the metadata of the file."""
         made = {"source": source.name, "kind": self.kind, **self.arguments, "sample_rate": self.sample_rate}
+        made["samples"] = samples
         return made | ({"preset": self.preset.name} if self.preset else {})
 
 
@@ -298,7 +298,12 @@ def _one(request: Request, source: Path, target: Path, made: _Transforms, consol
     name = source.name.replace("$", r"\$")  # a pair of dollars would be a formula to matplotlib
     title = name if request.title is None else request.title or None
     with _shown_warnings(console):
-        write(target, values, transform.about(source), partial(_draw, title=title, dpi=request.dpi, look=look))
+        write(
+            target,
+            values,
+            transform.about(source, samples.shape[-1]),
+            partial(_draw, title=title, dpi=request.dpi, look=look),
+        )
     return values.shape
 
 
@@ -318,6 +323,11 @@ def _at_wanted_rate(request: Request, source: Path, samples: NDArray, rate: int)
     except ImportError as error:
         hint = " (or --keep-rate, to run the preset at the file's own rate)" if request.resample is None else ""
         raise ImportError(f"{source}: {error}{hint}") from error
+
+
+def _option_name(key: str) -> str:
+    """The option of an argument."""
+    return _OPTION_NAMES.get(key, key).replace("_", "-")
 
 
 def _translate(arguments: dict[str, Any]) -> dict[str, Any]:

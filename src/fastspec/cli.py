@@ -1,4 +1,4 @@
-"""The command ``fastspec``: spectrograms of sound files, and facts about this machine."""
+"""The command ``fastspec``: spectrograms of sound files and back, and facts about this machine."""
 
 from __future__ import annotations
 
@@ -172,6 +172,94 @@ def spectrogram(
     )
     try:
         failures = run(request, inputs, out, format and format.value, threads, quiet)
+    except (ValueError, TypeError, NotImplementedError, ImportError, OSError) as error:
+        _fail(str(error), 2)
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def invert(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Spectrograms, .npy or .safetensors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="A .wav or .flac file; a folder for many.")],
+    kind: Annotated[
+        Kind | None, typer.Option(help="stft, mel. Default: what the file tells.", show_default=False)
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Front end that made it: see `fastspec presets`.")] = None,
+    sample_rate: Annotated[int | None, _option("Hz.", _INPUT)] = None,
+    samples: Annotated[int | None, _option("Length of the result. Default: what the file tells.", _INPUT)] = None,
+    n_fft: Annotated[int | None, _option("Frame length, samples.", _FRAMES)] = None,
+    win_length: Annotated[int | None, _option("Window length, samples. Default: n_fft.", _FRAMES)] = None,
+    hop_length: Annotated[int | None, _option("Samples between frames. Default: win_length / 4.", _FRAMES)] = None,
+    window: Annotated[str | None, _option("hann, hamming, povey, kaiser:12, ... Default: hann.", _FRAMES)] = None,
+    periodic: Annotated[
+        bool | None, _option("Window form. Default: periodic.", _FRAMES, "--periodic/--symmetric")
+    ] = None,
+    center: Annotated[bool | None, _option("Padded. Default: center.", _FRAMES, "--center/--no-center")] = None,
+    center_pad: Annotated[int | None, _option("Samples padded per side. Default: n_fft / 2.", _FRAMES)] = None,
+    pad_mode: Annotated[
+        str | None, _option("reflect, constant, replicate, circular. Default: reflect.", _FRAMES)
+    ] = None,
+    f_min: Annotated[float | None, _option("Hz. Default: 0.", _MEL)] = None,
+    f_max: Annotated[float | None, _option("Hz. Default: half the sample rate.", _MEL)] = None,
+    mel_scale: Annotated[str | None, _option("htk, slaney, kaldi. Default: htk.", _MEL)] = None,
+    norm: Annotated[str | None, _option("none, slaney. Default: none.", _MEL)] = None,
+    power: Annotated[str | None, _option("Exponent of the magnitude. Default: 2.", _VALUES)] = None,
+    normalized: Annotated[str | None, _option("none, window, frame_length. Default: none.", _VALUES)] = None,
+    log: Annotated[Log | None, _option("Compression of the values. Default: none.", _VALUES)] = None,
+    db: Annotated[bool, _option("Short for --log db.", _VALUES, "--db")] = False,
+    floor_mode: Annotated[str | None, _option("clamp, add. Default: clamp.", _VALUES)] = None,
+    floor: Annotated[float | None, _option("Smallest value under the logarithm. Default: 1e-10.", _VALUES)] = None,
+    log_scale: Annotated[float | None, _option("s in log1p(s x). Default: 1.", _VALUES)] = None,
+    n_iter: Annotated[int, typer.Option(help="Rounds of Griffin-Lim.", rich_help_panel=_RUN)] = 32,
+    momentum: Annotated[float, typer.Option(help="Of Griffin-Lim, below 1.", rich_help_panel=_RUN)] = 0.99,
+    seed: Annotated[int, typer.Option(help="Of the first phases.", rich_help_panel=_RUN)] = 0,
+    backend: Annotated[str | None, _option("cpu, reference, ... Default: the best.", _RUN)] = None,
+    threads: Annotated[int | None, _option("Default: torch's choice.", _RUN)] = None,
+    quiet: Annotated[bool, _option("Say nothing but errors.", _RUN, "--quiet", "-q")] = False,
+) -> None:
+    """Sound files out of spectrograms: of complex ones exactly, of others by Griffin-Lim.
+
+    A .safetensors file of `fastspec spectrogram` tells its parameters; for others they are given by a preset or the
+    options. Files that cannot be inverted are named and left out; the exit code is 1.
+    """
+    from ._invert_command import Inversion, run
+
+    if db and log not in (None, Log.db):
+        _fail("--db and --log exclude each other", 2)
+    arguments = {
+        "n_fft": n_fft,
+        "win_length": win_length,
+        "hop_length": hop_length,
+        "window_fn": window,
+        "periodic": periodic,
+        "center": center,
+        "center_pad": center_pad,
+        "pad_mode": pad_mode,
+        "f_min": f_min,
+        "f_max": f_max,
+        "mel_scale": mel_scale,
+        "norm": norm,
+        "power": power,
+        "normalized": normalized,
+        "log": "db" if db else log and log.value,
+        "floor": floor,
+        "floor_mode": floor_mode,
+        "log_scale": log_scale,
+        "backend": backend,
+    }
+    options = Inversion(
+        kind=kind and kind.value,
+        preset=preset,
+        sample_rate=sample_rate,
+        samples=samples,
+        arguments={key: value for key, value in arguments.items() if value is not None},
+        n_iter=n_iter,
+        momentum=momentum,
+        seed=seed,
+    )
+    try:
+        failures = run(options, inputs, out, threads, quiet)
     except (ValueError, TypeError, NotImplementedError, ImportError, OSError) as error:
         _fail(str(error), 2)
     if failures:

@@ -226,7 +226,7 @@ def inverse_spectrogram(
     normalized: bool | str,
     center: bool = True,
     pad_mode: str = "reflect",
-    onesided: bool = True,
+    onesided: bool | None = True,
     *,
     center_pad: int | None = None,
     backend: str | None = None,

@@ -26,7 +26,7 @@ class GriffinLim(nn.Module):
         length: samples of the result, such that the frames of the spectrogram come out of them. Default:
             hop_length (M - 1).
         rand_init: start from random numbers (torchaudio's), else from ones.
-        pad_mode: of the spectrogram, which was made with center=True.
+        center, pad_mode, center_pad: of the spectrogram.
         backend: see ``fastspec.functional``.
 
     Shape: real [..., F, M] to [..., length]; ``angles`` and ``generator`` as in the function.
@@ -49,11 +49,13 @@ class GriffinLim(nn.Module):
         length: int | None = None,
         rand_init: bool = True,
         *,
+        center: bool = True,
         pad_mode: str = "reflect",
+        center_pad: int | None = None,
         backend: str | None = None,
     ) -> None:
         super().__init__()
-        plan = FramePlan.make(n_fft, hop_length, win_length, True, pad_mode)
+        plan = FramePlan.make(n_fft, hop_length, win_length, center, pad_mode, True, center_pad)
         self.n_fft = plan.n_fft
         self.n_iter = integer("n_iter", n_iter, 0)
         self.win_length = plan.win_length
@@ -64,7 +66,9 @@ class GriffinLim(nn.Module):
             raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
         self.length = length if length is None else integer("length", length, 1)
         self.rand_init = rand_init
+        self.center = center
         self.pad_mode = pad_mode
+        self.center_pad = center_pad
         self.backend = backend
         check_backend(backend)
         hold(self, "window", window_tensor(window_fn, plan.win_length, wkwargs), False)
@@ -72,7 +76,8 @@ class GriffinLim(nn.Module):
     @property
     def plan(self) -> FramePlan:
         """The frames and bins, for ``fastspec.explain``."""
-        return FramePlan.make(self.n_fft, self.hop_length, self.win_length, True, self.pad_mode)
+        sizes = self.n_fft, self.hop_length, self.win_length
+        return FramePlan.make(*sizes, self.center, self.pad_mode, True, self.center_pad)
 
     def forward(
         self, specgram: Tensor, *, angles: Tensor | None = None, generator: torch.Generator | None = None
@@ -88,7 +93,9 @@ class GriffinLim(nn.Module):
             self.momentum,
             self.length,
             self.rand_init,
+            center=self.center,
             pad_mode=self.pad_mode,
+            center_pad=self.center_pad,
             angles=angles,
             generator=generator,
             backend=self.backend,
@@ -157,7 +164,7 @@ class InverseMelSpectrogram(nn.Module):
     """Samples of a mel spectrogram: the logarithm undone, ``InverseMelScale``, ``GriffinLim``.
 
     Args:
-        sample_rate to mel_scale: those of ``MelSpectrogram`` with center=True, in its order.
+        sample_rate to mel_scale, center_pad: those of ``MelSpectrogram``, in its order.
         n_iter, momentum, length, rand_init, backend: see ``GriffinLim``.
         log, floor, floor_mode, log_scale: those of ``MelSpectrogram``.
         max_iter, tolerance: see ``InverseMelScale``.
@@ -179,10 +186,12 @@ class InverseMelSpectrogram(nn.Module):
         window_fn: WindowFn = torch.hann_window,
         power: float = 2.0,
         wkwargs: dict[str, Any] | None = None,
+        center: bool = True,
         pad_mode: str = "reflect",
         norm: str | None = None,
         mel_scale: str = "htk",
         *,
+        center_pad: int | None = None,
         n_iter: int = 32,
         momentum: float = 0.99,
         length: int | None = None,
@@ -208,7 +217,9 @@ class InverseMelSpectrogram(nn.Module):
             momentum,
             length,
             rand_init,
+            center=center,
             pad_mode=pad_mode,
+            center_pad=center_pad,
             backend=backend,
         )
         self.inverse_mel_scale = InverseMelScale(
