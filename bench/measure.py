@@ -128,10 +128,9 @@ def _serve(parent: Connection, row: Row, workload: Workload) -> None:
         return parent.send(None)
     if backward and not contender.differentiable:
         return parent.send(None)
-    log = workload.entry.log is not None and not backward
-    errors, allowed = _errors(contender, workload, backward, log), LOGARITHMIC if log else LINEAR
-    if not errors["largest_error"] <= allowed:
-        return parent.send({**errors, "note": f"wrong: off by {errors['largest_error']:.1e}, allowed {allowed:.0e}"})
+    errors = check(contender, workload, backward)
+    if "note" in errors:
+        return parent.send(errors)
     run = contender.run(samples(workload.entry, workload.batch, workload.seconds), backward)
     memory = _memory(run, workload, backward)
     turn = turn_of(run)
@@ -146,14 +145,17 @@ def samples(entry: Preset, batch: int, seconds: float) -> Tensor:
     return 0.1 * torch.randn(batch, count, generator=torch.Generator().manual_seed(0))
 
 
-def _errors(contender: Contender, workload: Workload, backward: bool, log: bool) -> dict[str, float]:
-    """The errors on one second of noise."""
+def check(contender: Contender, workload: Workload, backward: bool) -> dict[str, Any]:
+    """The errors on one second of noise, and a note where they are too large."""
+    log = workload.entry.log is not None and not backward
     x, exact = samples(workload.entry, 1, 1.0), torch_path(workload.entry, torch.float64)
     got = contender.run(x, backward)()
-    got = (got if backward else contender.check(got)) / contender.unit
+    got = (got if backward else contender.check(got)).cpu() / contender.unit
     truth = runner(exact, x.double(), backward)()
     error = (got - truth).square().mean().sqrt() / (1.0 if log else truth.square().mean().sqrt())
-    return {"error": float(error), "largest_error": largest_error(got, truth, log)}
+    largest, allowed = largest_error(got, truth, log), LOGARITHMIC if log else LINEAR
+    found: dict[str, Any] = {"error": float(error), "largest_error": largest}
+    return found if largest <= allowed else {**found, "note": f"wrong: off by {largest:.1e}, allowed {allowed:.0e}"}
 
 
 def _memory(run: Callable[[], Any], workload: Workload, backward: bool) -> dict[str, float]:

@@ -58,14 +58,19 @@ def write(rows: Sequence[Row], about: dict[str, str], folder: Path) -> list[Path
     folder.mkdir(parents=True, exist_ok=True)
     slug = re.sub(r"[^a-z0-9]+", "-", f"{about['cpu']}, {about['simd']}".lower()).strip("-")
     table, text, picture = (folder / f"{slug}.{ending}" for ending in ("csv", "md", "png"))
+    times = _times(rows)
+    write_csv(rows, about, table)
+    text.write_text("\n".join(_markdown(rows, times, about)) + "\n")
+    _plot(times, about, picture)
+    return [table, text, picture]
+
+
+def _times(rows: Sequence[Row]) -> Times:
     times: Times = {}
     for row in rows:
         if row.median_ms is not None:
             times.setdefault(_place(row), {})[row.contender] = row.median_ms
-    _write_csv(rows, times, about, table)
-    text.write_text("\n".join(_markdown(rows, times, about)) + "\n")
-    _plot(times, about, picture)
-    return [table, text, picture]
+    return times
 
 
 def _place(row: Row) -> Place:
@@ -78,7 +83,9 @@ def _ratio(times: Times, row: Row) -> float | None:
     return theirs / row.median_ms if theirs and row.median_ms else None
 
 
-def _write_csv(rows: Sequence[Row], times: Times, about: dict[str, str], path: Path) -> None:
+def write_csv(rows: Sequence[Row], about: dict[str, str], path: Path) -> None:
+    """Every row, with what the figures depend on."""
+    times = _times(rows)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*about, *asdict(rows[0]), "ratio_to_torch"])
         writer.writeheader()

@@ -48,20 +48,21 @@ class Row:
         return self.theirs / self.ours
 
 
-def torch_path(entry: Preset, dtype: torch.dtype = torch.float32) -> Callable[[Tensor], Tensor]:
+def torch_path(
+    entry: Preset, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Callable[[Tensor], Tensor]:
     """The same front end as a careful user writes it in torch: stft, power, matrix product, logarithm.
 
     Args:
         entry: the preset.
-        dtype: of the constants and of the waveform that the result will be given.
+        dtype, device: of the constants and of the waveform that the result will be given.
 
     Returns:
         A function of waveforms ``[B, T]``, with window and filterbank made beforehand.
     """
     if entry.kind == "fbank":
         return _kaldi_path(entry, dtype)
-    module = entry.transform()
-    state = module.state_dict()
+    state = entry.transform().to(device).state_dict()
     mel = entry.kind == "mel"
     window = state["spectrogram.window" if mel else "window"].to(dtype)
     bank = state["mel_scale.fb"].to(dtype).T.contiguous() if mel else None
