@@ -1,22 +1,22 @@
 """Engines for fastspec's launch seam that need no GPU: one executes compiled PTX, one only remembers.
 
-    with _launch.using(PtxEngine()) as ...:
-        spectral_power(x, window, None, plan, ending, backend="cuda")
+with _launch.using(PtxEngine()):
+    spectral_power(x, window, None, plan, ending, "cuda")
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fastspec import _launch
 
 from .compile import compile_source
-from .ptx import Counts, Module, PTXError, counts, launch, parse
+from .ptx import Counts, Module, PTXError, aligned, counts, launch, parse
 
 PTX_TARGET = "compute_80"
 
@@ -41,76 +41,85 @@ class Recorder:
     def __init__(self) -> None:
         self.uses: list[Use] = []
 
-    def run(self, kernel, grid, block, cells, tensors, shared_bytes, device) -> None:
+    def run(self, kernel, grid, block, bound, shared_bytes, device) -> None:
         self.uses.append(Use(kernel, grid, block, shared_bytes))
 
 
 class PtxEngine(Recorder):
     """Executes what NVRTC made of the kernels, in the interpreter of `gpu.ptx`.
 
-    Attributes:
-        counts: of each launch in `uses`.
-        counting: measure traffic and look for races.
+    Every tensor lies on its own 256 bytes, as a GPU's allocations do, and ends where it ends. A launch raises
+    PTXError for a bad access, a race, a divergent barrier, a write to what the kernel calls const.
 
-    Raises (from a launch):
-        PTXError: a bad access, or a problem that the interpreter reported: a race, a divergent barrier.
+    Attributes:
+        counts: of each launch in `uses`, when `counting`.
     """
 
     def __init__(self, counting: bool = True) -> None:
         super().__init__()
-        self.counting, self.counts = counting, []
+        self.counting, self.counts = counting, list[Counts]()
 
-    def run(self, kernel, grid, block, cells, tensors, shared_bytes, device) -> None:
-        super().run(kernel, grid, block, cells, tensors, shared_bytes, device)
+    def run(self, kernel, grid, block, bound, shared_bytes, device) -> None:
+        super().run(kernel, grid, block, bound, shared_bytes, device)
+        copies: dict[tuple[int, int], tuple[Tensor, np.ndarray, bool]] = {}
+
+        def address(tensor: Tensor, const: bool) -> int:
+            key = tensor.data_ptr(), tensor.nbytes
+            if key not in copies:
+                copies[key] = tensor, aligned(_bytes_of(tensor)), const
+            elif copies[key][2] and not const:
+                copies[key] = *copies[key][:2], False
+            return copies[key][1].ctypes.data
+
+        args = [bytes(cell) for cell in _launch.pack(bound, address)]
         module, name = ptx_of(kernel)
-        args = [bytes(cell) for cell in cells]
-        machine = launch(module, name, grid, block, args, shared_bytes, _memory(tensors), counting=self.counting)
-        if machine.problems:
-            raise PTXError(f"{kernel.expression}: {_described(machine.problems)}")
+        buffers = [copy for _, copy, _ in copies.values()]
+        machine = launch(module, name, grid, block, args, shared_bytes, buffers, counting=self.counting)
+        problems = dict(machine.problems)
+        for tensor, copy, const in copies.values():
+            changed = not np.array_equal(_bytes_of(tensor), copy)
+            if changed and const:
+                problems["a const array was written"] = 1
+            elif changed:
+                ctypes.memmove(tensor.data_ptr(), copy.ctypes.data, copy.nbytes)
+        if problems:
+            told = "; ".join(f"{what} ({times} times)" for what, times in problems.items())
+            raise PTXError(f"{kernel.expression}: {told}")
         self.counts.append(counts(machine))
 
 
+def _bytes_of(tensor: Tensor) -> np.ndarray:
+    size = tensor.nbytes
+    return (
+        np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(tensor.data_ptr()))
+        if size
+        else np.empty(0, np.uint8)
+    )
+
+
 def code_of(kernel: _launch.Kernel, target: str) -> tuple[bytes, str]:
-    """A kernel compiled for "sm_80" or "compute_80", as CuPy would compile it, and its mangled name."""
+    """A kernel compiled for "sm_80" or "compute_80" with the options that CuPy is given, and its mangled name."""
     expression = kernel.expression
     source = _launch.source(kernel.file)
     code, names = compile_source(source, kernel.file, target, _launch.OPTIONS, [expression])
     return code, names[expression]
 
 
-_modules: dict[tuple[_launch.Kernel, int], tuple[Module, str]] = {}
+_modules: dict[tuple[_launch.Kernel, str], tuple[Module, str]] = {}
 
 
 def ptx_of(kernel: _launch.Kernel) -> tuple[Module, str]:
-    key = kernel, hash(_launch.source(kernel.file))
+    """The parsed kernel, and its name."""
+    key = kernel, _launch.source(kernel.file)
     if key not in _modules:
         code, name = code_of(kernel, PTX_TARGET)
         _modules[key] = parse(code.decode()), name
     return _modules[key]
 
 
-def _memory(tensors: list[Tensor]) -> list[np.ndarray]:
-    """The bytes of each tensor where they lie; of tensors that share their start, the longest."""
-    sizes: dict[int, int] = {}
-    for tensor in tensors:
-        address = tensor.data_ptr()
-        sizes[address] = max(sizes.get(address, 0), tensor.nbytes)
-    return [_bytes_at(address, size) for address, size in sizes.items() if size]
-
-
-def _bytes_at(address: int, size: int) -> np.ndarray:
-    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
-
-
-def _described(problems: Counter[str]) -> str:
-    return "; ".join(f"{what} ({times} times)" for what, times in problems.most_common(5))
-
-
-def total(engine: PtxEngine) -> Counts:
-    """Of all launches together."""
-    result = Counts()
-    for each in engine.counts:
-        result = result + each
-    return result
-
-
+def record(run) -> list[Use]:
+    """What `run()` would launch on CPU tensors taken for a GPU's."""
+    recorder = Recorder()
+    with _launch.using(recorder), torch.no_grad():
+        run()
+    return recorder.uses
