@@ -245,5 +245,25 @@ def test_what_is_not_modelled_is_said():
         ptx.parse("int main() {}")
     code, _ = compile_source(HEAD + "y[i] = x[i];\n}", "test.cu", "compute_80", ["-std=c++17"])
     x = np.zeros(33, np.float32)
-    with pytest.raises(ptx.PTXError, match="multiple of 32"):
-        ptx.launch(ptx.parse(code.decode()), "kernel", (1,), (33,), [x, x.copy(), 3])
+    with pytest.raises(ptx.PTXError, match="expected 1 to 1024"):
+        ptx.launch(ptx.parse(code.decode()), "kernel", (1,), (1025,), [x, x.copy(), 3])
+    source = "__device__ __noinline__ float f(float v) { return v * v; }" + HEAD + "CALL }"
+    for call, fails in (("if (n < 0) y[i] = f(x[i]);", False), ("y[i] = f(x[i]);", True)):
+        code, _ = compile_source(source.replace("CALL", call), "test.cu", "compute_80", ["-std=c++17"])
+        args = ptx.parse(code.decode()), "kernel", (1,), (33,), [x, x.copy(), 3]
+        if fails:
+            with pytest.raises(ptx.PTXError, match="calls are not executed"):
+                ptx.launch(*args)
+        else:
+            ptx.launch(*args)
+
+
+def test_blocks_that_fill_no_warp():
+    source = HEAD + "s[i] = x[i]; __syncthreads(); y[i] = s[n - 1 - i] + __shfl_xor_sync(0xffffu, x[i], 1);\n}"
+    code, _ = compile_source(source, "test.cu", "compute_80", ["-std=c++17"])
+    x, y = ptx.aligned(np.arange(16, dtype=np.float32)), ptx.aligned(np.zeros(16, np.float32))
+    machine = ptx.launch(ptx.parse(code.decode()), "kernel", (1,), (4, 2, 2), [x, y, 4])
+    assert machine.problems  # four threads with x = 0 .. 3, four times
+    machine = ptx.launch(ptx.parse(code.decode()), "kernel", (1,), (16,), [x, y, 16])
+    assert not machine.problems
+    assert np.array_equal(y, x[::-1] + x[np.arange(16) ^ 1])

@@ -71,8 +71,9 @@ class Machine:
         self.kernel: Kernel = module.kernels[name]
         self.grid, self.block = ((*map(int, size), 1, 1)[:3] for size in (grid, block))
         self.threads = int(np.prod(self.block))
-        if self.threads % 32 or not 0 < self.threads <= 1024:
-            raise PTXError(f"blocks of {self.threads} threads: expected a multiple of 32 up to 1024")
+        if not 0 < self.threads <= 1024:
+            raise PTXError(f"blocks of {self.threads} threads: expected 1 to 1024")
+        self.block_lanes = -(-self.threads // 32) * 32  # the lanes beyond the threads never run
         self.counting = counting
         self.executed, self.traffic = Counter(), Traffic()
         self.problems: Counter[str] = Counter()
@@ -86,7 +87,7 @@ class Machine:
         self.local_bytes = self._lay_out(self.kernel.local, 0)
         self.granule = self._granule()
         self._constants = constants
-        self.program = [self._compile(number, each) for number, each in enumerate(self.kernel.instructions)]
+        self.program: list[Any] = [None] * len(self.kernel.instructions)  # made when first reached
         self.kinds = [kind_of(each) for each in self.kernel.instructions]
 
     def _lay_out(self, variables, cursor: int) -> int:
@@ -111,12 +112,13 @@ class Machine:
                 widths.append(2)
         return min(widths)
 
-    def _compile(self, number: int, instruction: Instruction):
-        if kind_of(instruction):
-            return None
-        if instruction.opcode not in OPCODES:
-            raise PTXError(f"not modelled: {instruction.text}")
-        return OPCODES[instruction.opcode](self, number, instruction)
+    def _function(self, number: int) -> Callable[[Lanes], None]:
+        if self.program[number] is None:
+            instruction = self.kernel.instructions[number]
+            if instruction.opcode not in OPCODES:
+                raise PTXError(f"not modelled: {instruction.text}")
+            self.program[number] = OPCODES[instruction.opcode](self, number, instruction)
+        return self.program[number]
 
     # Operands
 
@@ -200,13 +202,13 @@ class Machine:
         lane = int(self.lanes(at)[np.flatnonzero(bad)[0]])
         block = tuple(int(axis[lane]) for axis in self.block_index)
         text = self.kernel.instructions[number].text
-        raise PTXError(f"{what}: `{text}`, block {block}, thread {lane % self.threads}, {int(bad.sum())} thread(s)")
+        raise PTXError(f"{what}: `{text}`, block {block}, thread {lane % self.block_lanes}, {int(bad.sum())} thread(s)")
 
     # Threads
 
     def run(self) -> None:
         blocks = [(x, y, z) for z in range(self.grid[2]) for y in range(self.grid[1]) for x in range(self.grid[0])]
-        together = max(1, BATCH_THREADS // self.threads)
+        together = max(1, BATCH_THREADS // self.block_lanes)
         with np.errstate(all="ignore"):
             for first in range(0, len(blocks), together):
                 self._start(blocks[first : first + together], first)
@@ -218,24 +220,24 @@ class Machine:
 
     def _start(self, blocks: list[tuple[int, int, int]], first: int) -> None:
         count = len(blocks)
-        self.total = count * self.threads
+        self.total = count * self.block_lanes
         self.all_lanes = np.arange(self.total)
-        number = np.tile(np.arange(self.threads), count)
+        number = np.tile(np.arange(self.block_lanes), count)
         x, y, _ = self.block
         self.thread = [number % x, number // x % y, number // (x * y)]
-        self.block_index = list(np.repeat(np.array(blocks, np.int64), self.threads, axis=0).T)
+        self.block_index = list(np.repeat(np.array(blocks, np.int64), self.block_lanes, axis=0).T)
         self.lane_in_warp = number & 31
-        self.block_in_batch = np.repeat(np.arange(count), self.threads)
+        self.block_in_batch = np.repeat(np.arange(count), self.block_lanes)
         self.first_block = first
         self.registers = {
             name: np.zeros(self.total, register_dtype(kind)) for name, kind in self.kernel.registers.items()
         }
-        self.shared = Shared(count, self.threads, self.shared_bytes, self.granule)
+        self.shared = Shared(count, self.block_lanes, self.shared_bytes, self.granule)
         self.local_stride = -(-max(self.local_bytes, 16) // 16) * 16
         self.local = np.zeros(self.total * self.local_stride, np.uint8)
         self.copies: list[tuple] = []
         self.copy_group = np.zeros(self.total, np.int64)
-        self.ended = np.zeros(self.total, np.bool_)
+        self.ended = number >= self.threads
 
     def _schedule(self) -> None:
         counter = np.zeros(self.total, np.int64)
@@ -255,7 +257,9 @@ class Machine:
 
     def _release(self, counter: np.ndarray, waiting: np.ndarray) -> None:
         """Every thread that lives waits at a barrier. Of each block they should be all, and at the same one."""
-        for waits, at in zip(waiting.reshape(-1, self.threads), counter.reshape(-1, self.threads), strict=True):
+        shape = -1, self.block_lanes
+        for waits, at in zip(waiting.reshape(shape), counter.reshape(shape), strict=True):
+            waits, at = waits[: self.threads], at[: self.threads]
             if waits.any() and not waits.all():
                 self.problems["barrier after some threads of the block have ended"] += 1
             if len(places := set(at[waits].tolist())) > 1:
@@ -283,7 +287,7 @@ class Machine:
             if not kind:
                 if on is None or len(on):
                     try:
-                        self.program[current](on)
+                        self._function(current)(on)
                     except AccessError as error:
                         self.fail(current, on, str(error), error.bad)
                 current += 1

@@ -104,7 +104,7 @@ def write(machine: Machine, number: int, at: Lanes, space: str, address: np.ndar
         if machine.counting:
             _check_writers(machine, number, offset, size, lane)
     else:
-        raise PTXError(f"a store to {space} memory")
+        raise PTXError(f"a store to {space} memory, which only calls make, and calls are not executed")
 
 
 def _check_writers(machine: Machine, number: int, offset: np.ndarray, size: int, lane: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .types import is_type, width
 
@@ -24,11 +25,11 @@ class Instruction:
     negated: bool
     text: str
 
-    @property
+    @cached_property
     def types(self) -> list[str]:
         return [modifier for modifier in self.modifiers if is_type(modifier)]
 
-    @property
+    @cached_property
     def space(self) -> str:
         """The state space of a memory instruction."""
         for modifier in self.modifiers:
@@ -91,10 +92,10 @@ COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
 def parse(text: str) -> Module:
-    """The kernels and variables of one PTX file.
+    """The kernels and variables of one PTX file; device functions are left out, and may not be called.
 
     Raises:
-        PTXError: it has device functions, or what is no PTX.
+        PTXError: what is no PTX.
     """
     target = re.search(r"\.target\s+(\w+)", text)
     if target is None:
@@ -104,11 +105,11 @@ def parse(text: str) -> Module:
         if kind == "header":
             match = HEADER.match(statement)
             assert match is not None
-            if match[1] == "func":
-                raise PTXError(f"device function {match[2]}: inline it, calls are not executed")
-            kernel = module.kernels[match[2]] = Kernel(match[2])
+            kernel = Kernel(match[2])
+            if match[1] == "entry":
+                module.kernels[match[2]] = kernel
             kernel.parameters = [_variable(item) for item in DECLARATION.finditer(match[3])]
-            reader = _Body(kernel)
+            reader = _Body(kernel)  # of a mere declaration, until the next header
         elif kind == "brace":
             if reader is not None and reader.brace(statement):
                 reader = None

@@ -1,0 +1,143 @@
+"""Take out each barrier and each comparison of the kernels in turn; the checks must notice: make mutate-kernels.
+
+Two processes at a time; the outcome of each mutant is kept in build/mutants by the hash of the changed text, so that
+a stopped run goes on where it was. A mutant that no check notices needs a written reason in gpu/survivors.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import torch
+
+from fastspec import _launch
+
+from .compile import KERNELS, ROOT
+from .kernel_checks import CHECKS
+from .mutants import Mutant, mutants
+from .survivors import REASONS
+
+RESULTS = ROOT / "build" / "mutants"
+SECONDS = 240  # for one mutant; a kernel that never ends has been noticed
+PROCESSES = 2
+SURVIVED = "survived"
+
+
+def checks_for(file: str) -> list[str]:
+    """The checks that launch a kernel made of this file; those that found the most mutants come first."""
+    users = {path.name for path in (KERNELS / "cuda").glob("*.cu") if file in _closure(path)}
+    if users == {"spectral_power.cu"}:
+        return [name for name in CHECKS if name.startswith("power")]
+    if "spectral_power.cu" not in users:
+        return [name for name in CHECKS if not name.startswith("power")]
+    return list(CHECKS)
+
+
+def _closure(path: Path) -> set[str]:
+    """The names of a file and of all that it includes."""
+    found = {path.name}
+    for name in re.findall(r'^#include "([^"]+)"', path.read_text(), re.M):
+        found |= _closure((path.parent / name).resolve())
+    return found
+
+
+def key_of(mutant: Mutant) -> str:
+    """Changes whenever the mutant, any kernel source or the checks do."""
+    parts = [str(mutant.start), mutant.replacement, mutant.file]
+    users = {path.name for path in (KERNELS / "cuda").glob("*.cu") if mutant.file in _closure(path)}
+    for path in sorted((KERNELS / "cuda").iterdir()):
+        if path.name in users or any(path.name in _closure(KERNELS / "cuda" / user) for user in users):
+            parts.append(path.read_text())
+    parts.append((Path(__file__).parent / "kernel_checks.py").read_text())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _run(mutant: Mutant, answer: Connection) -> None:
+    """In a process of its own: the first check that fails, and how."""
+    signal.alarm(SECONDS)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(KERNELS, Path(folder) / "kernels")
+        changed = Path(folder) / "kernels" / "cuda" / mutant.file
+        changed.write_text(mutant.apply(changed.read_text()))
+        _launch.folder = lambda: Path(folder) / "kernels"
+        for cached in (_launch.source, _launch.signature):
+            cached.cache_clear()
+        for name in checks_for(mutant.file):
+            try:
+                CHECKS[name]()
+            except Exception as error:
+                return answer.send(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+    answer.send(SURVIVED)
+
+
+def run_all(found: list[Mutant]) -> dict[Mutant, str]:
+    """The outcome of each: what noticed it, or SURVIVED."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    outcomes: dict[Mutant, str] = {}
+    waiting, running, begin = [], {}, time.monotonic()
+    for mutant in found:
+        path = RESULTS / f"{key_of(mutant)}.json"
+        if path.exists():
+            outcomes[mutant] = json.loads(path.read_text())
+        else:
+            waiting.append((mutant, path))
+    print(f"{len(found)} mutants, {len(outcomes)} known from before", flush=True)
+    forking = multiprocessing.get_context("fork")  # everything is imported already
+    while waiting or running:
+        while waiting and len(running) < PROCESSES:
+            mutant, path = waiting.pop(0)
+            ours, theirs = forking.Pipe(duplex=False)
+            process = forking.Process(target=_run, args=(mutant, theirs))
+            process.start()
+            theirs.close()
+            running[ours] = mutant, path, process
+        for done in wait(list(running)):
+            mutant, path, process = running.pop(done)
+            try:
+                outcome = done.recv()
+            except EOFError:
+                process.join()
+                outcome = f"the process ended with {process.exitcode} (-14: after {SECONDS} s)"
+            process.join()
+            outcomes[mutant] = outcome
+            path.write_text(json.dumps(outcome))
+            share = f"{len(outcomes)}/{len(found)} in {time.monotonic() - begin:.0f} s"
+            print(f"[{share}] {mutant}: {outcome[:110]}", flush=True)
+    return outcomes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m gpu.mutate", description=(__doc__ or "").split(":")[0])
+    parser.add_argument("--file", default="", help="only mutants of files whose name contains this")
+    parser.add_argument("--list", action="store_true", help="name the mutants and stop")
+    options = parser.parse_args()
+    found = [each for each in mutants(KERNELS / "cuda") if options.file in each.file]
+    if options.list:
+        print("\n".join(map(str, found)))
+        return
+    outcomes = run_all(found)
+    survivors = [each for each, outcome in outcomes.items() if outcome == SURVIVED]
+    unexplained = [each for each in survivors if each.key not in REASONS]
+    for each in survivors:
+        print(f"survived: {each}: {REASONS.get(each.key, 'NO REASON WRITTEN')}")
+    print(f"{len(found)} mutants: {len(found) - len(survivors)} noticed, {len(survivors)} survived, ", end="")
+    print(f"{len(unexplained)} of them without a reason")
+    if not options.file and (stale := set(REASONS) - {each.key for each in survivors}):
+        print(f"reasons of no survivor, to be removed: {sorted(stale)}")
+    sys.exit(bool(unexplained))
+
+
+if __name__ == "__main__":
+    main()
