@@ -10,7 +10,6 @@ import ctypes
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from fastspec import _launch
@@ -120,6 +119,6 @@ def ptx_of(kernel: _launch.Kernel) -> tuple[Module, str]:
 def record(run) -> list[Use]:
     """What `run()` would launch on CPU tensors taken for a GPU's."""
     recorder = Recorder()
-    with _launch.using(recorder), torch.no_grad():
+    with _launch.using(recorder):
         run()
     return recorder.uses

@@ -125,7 +125,7 @@ def parse(text: str) -> Module:
 def _statements(text: str) -> Iterator[tuple[str, str]]:
     position = 0
     while True:
-        while position < len(text) and text[position].isspace():
+        while position < len(text) and (text[position].isspace() or text[position] == ";"):
             position += 1
         if position == len(text):
             return

@@ -61,7 +61,7 @@ def torch_path(
         A function of waveforms ``[B, T]``, with window and filterbank made beforehand.
     """
     if entry.kind == "fbank":
-        return _kaldi_path(entry, dtype)
+        return _kaldi_path(entry, dtype, device)
     state = entry.transform().to(device).state_dict()
     mel = entry.kind == "mel"
     window = state["spectrogram.window" if mel else "window"].to(dtype)
@@ -96,9 +96,9 @@ def torch_path(
     return forward
 
 
-def _kaldi_path(entry: Preset, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+def _kaldi_path(entry: Preset, dtype: torch.dtype, device: torch.device | str) -> Callable[[Tensor], Tensor]:
     """Kaldi's bands in torch: frames cut, freed of their mean, pre-emphasised, windowed and zero-padded in memory."""
-    state = entry.transform().state_dict()
+    state = entry.transform().to(device).state_dict()
     window, bank = state["window"].to(dtype) * entry.scale, state["fb"].to(dtype)
 
     def forward(x: Tensor) -> Tensor:
