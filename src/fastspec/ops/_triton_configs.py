@@ -1,0 +1,110 @@
+"""Block sizes of the Triton products per GPU generation, and the search for better ones where somebody asks.
+
+The shipped sizes come from offline compilation and counting, not from a GPU: see docs/precision.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+
+from ..plan import DensePlan
+from . import _triton_tables as tables
+
+PRODUCTS = ("frame_transform", "overlap_add", "basis_grad")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What a choice depends on: compute capability (0 is Triton's interpreter) and number of multiprocessors."""
+
+    capability: int
+    processors: int
+
+
+INTERPRETER = Gpu(0, 1)
+
+
+class Config(NamedTuple):
+    """A tile, in frames (overlap_add, rows of the grid; basis_grad, rows of W) by columns, and its schedule."""
+
+    rows: int
+    columns: int
+    step: int
+    warps: int
+    stages: int
+
+
+SMALL = Config(64, 64, 32, 4, 4)
+LARGE = Config(128, 128, 32, 8, 3)
+NARROW = Config(64, 16, 32, 4, 4)  # supports that differ from row to row
+TOY = Config(32, 32, 32, 4, 1)  # for the interpreter, where a program costs the same whatever its size
+TOY_NARROW = Config(32, 16, 32, 4, 1)
+CANDIDATES = (SMALL, LARGE, NARROW, Config(128, 64, 32, 4, 3), Config(128, 64, 32, 8, 3), Config(64, 128, 32, 8, 3))
+
+NARROW_ABOVE = 1.3  # columns multiplied per tap with wide blocks, from which narrow ones pay
+LARGE_TILES = {  # where 128 x 128 fits the registers; "tf32x3" spills there before the GPUs with wgmma
+    "ieee": (),
+    "tf32x3": (90, 100),
+    "tf32": (80, 86, 89, 90, 100, 120),
+    "bf16": (80, 86, 89, 90, 100, 120),
+    "split-fp16": (80, 86, 89, 90, 100, 120),
+}
+
+tuned: dict[tuple, Config] = {}
+
+
+@lru_cache(maxsize=16)
+def gpu_of(device: torch.device) -> Gpu:
+    if device.type != "cuda":
+        return INTERPRETER
+    found = torch.cuda.get_device_properties(device)
+    return Gpu(10 * found.major + found.minor, found.multi_processor_count)
+
+
+def key_of(product: str, precision: str, plan: DensePlan, frames: int, gpu: Gpu) -> tuple:
+    """What a tuned choice is remembered by: the number of frames to the next power of two, never the exact one."""
+    return product, precision, gpu.capability, plan, (frames - 1).bit_length()
+
+
+def config(product: str, precision: str, plan: DensePlan, frames: int, gpu: Gpu) -> Config:
+    """The tile of a product: a tuned one where there is one, else by the table above."""
+    known = tuned.get(key_of(product, precision, plan, frames, gpu))
+    if known:
+        return known
+    wide = product != "frame_transform" or tables.waste(plan, 32) <= NARROW_ABOVE
+    if gpu == INTERPRETER:
+        return TOY if wide else TOY_NARROW
+    if not wide:
+        return NARROW
+    if gpu.capability not in LARGE_TILES[precision]:
+        return SMALL
+    programs = frames * 2 * plan.n_bins // (LARGE.rows * LARGE.columns)
+    return LARGE if programs >= 2 * gpu.processors else SMALL
+
+
+def search(run: Callable[[], object], keys: dict[str, tuple], time: Callable[[Callable[[], object]], float]) -> None:
+    """Time `run` with each candidate of each product and remember the fastest.
+
+    Args:
+        run: launches the products.
+        keys: the `key_of` each product to search.
+        time: milliseconds of a callable; infinity, or an exception of Triton's, where it cannot run.
+    """
+    from triton.errors import TritonError
+
+    for key in keys.values():
+        times = {}
+        for candidate in CANDIDATES:
+            tuned[key] = candidate
+            try:
+                times[candidate] = time(run)
+            except TritonError:  # more registers or shared memory than there are
+                continue
+        tuned.pop(key)
+        if times:
+            tuned[key] = min(times, key=times.__getitem__)
