@@ -4,13 +4,37 @@ import os
 
 import pytest
 import torch
+from cases import DenseCase
 from host_cuda.engine import HostEngine
 
 from fastspec import _launch
 from fastspec.ops.frame_transform import _cuda
 
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 NO_NATIVE = os.environ.get("FASTSPEC_NO_NATIVE") == "1"
 BACKENDS = ["reference"] if NO_NATIVE else ["reference", "cpu"]
+if INTERPRETED:  # in the process that test_triton.py starts
+    import triton_interpreter
+
+    triton_interpreter.install()
+    BACKENDS = ["triton"]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Under Triton's interpreter only its own tests, and the shared ones on the smaller dense float32 cases."""
+    if not INTERPRETED:
+        return
+    ours = [item for item in items if _is_for_triton(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in ours])
+    items[:] = ours
+
+
+def _is_for_triton(item):
+    if item.path.name == "interpreted_triton.py":
+        return True
+    case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+    small = isinstance(case, DenseCase) and case.dtype == torch.float32 and case.n <= 200
+    return small and "backend" in item.fixturenames
 
 
 def pytest_report_header(config):

@@ -1,6 +1,6 @@
 """Which backend runs an op: by device, by what each refuses, or by name.
 
-A backend is a module per op (`ops/<op>/reference.py`, `ops/<op>/_cpu.py`) with
+A backend is a module per op (`ops/<op>/reference.py`, `_cpu.py`, `_triton.py`) with
 
     refuse(plan, *tensors) -> str | None      why it cannot run, or None
     forward(*tensors, plan, ..., out=None)    the op itself
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +24,8 @@ from ._launch import has_host_engine
 from .plan import DensePlan, FramePlan, Plan
 
 OPS = ("frame_transform", "overlap_add", "basis_grad", "spectral_power")
-FILES = {"cuda": "_cuda", "cpu": "_cpu", "reference": "reference"}
-ORDER = {"cpu": ("cpu", "reference"), "cuda": ("cuda", "reference")}
+FILES = {"triton": "_triton", "cuda": "_cuda", "cpu": "_cpu", "reference": "reference"}
+ORDER = {"cpu": ("cpu", "reference"), "cuda": ("triton", "cuda", "reference")}
 OTHER_DEVICES = ("reference",)
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -91,13 +92,18 @@ def check_backend(backend: str | None) -> str:
     return backend
 
 
+def triton_is_interpreted() -> bool:
+    """True where this process asked for Triton's interpreter, which runs on CPU tensors and is for tests."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
 def _order(backend: str, device: str) -> tuple[str, ...]:
     """The backends to ask, first to last, for tensors of this device type."""
     order = ORDER.get(device, OTHER_DEVICES)
     if not check_backend(backend):
         return order
-    if backend == "cuda" and has_host_engine():  # tests run CUDA kernels on CPU tensors
-        return (backend,)
+    if (backend == "cuda" and has_host_engine()) or (backend == "triton" and triton_is_interpreted()):
+        return (backend,)  # tests run the GPU's kernels on CPU tensors
     if backend not in order:
         allowed = ", ".join(map(repr, order))
         raise ValueError(f"backend {backend!r} does not run on {device} tensors; allowed there: {allowed}")

@@ -24,6 +24,7 @@ R = TypeVar("R")
 PAD_MODES = ("reflect", "constant", "replicate", "circular", "none")
 LOGS = ("none", "ln", "log10", "log1p", "db")
 FLOOR_MODES = ("clamp", "add")
+PRECISIONS = ("", "ieee", "tf32x3", "split-fp16", "tf32", "bf16")
 MAX_N_FFT = 65536
 MAX_DENSE_LENGTH = 1 << 22  # the lowest CQT row anybody asked for is half of that
 
@@ -183,7 +184,7 @@ class FramePlan(Framing):
     def args(self) -> PlanArgs:
         """The fields in order, for an operator schema; `plan_of(*plan.args()) == plan`."""
         sizes = self.n_fft, self.hop_length, self.win_length, self.pad, self.pad_mode, self.onesided
-        return *sizes, self.preemphasis, self.remove_dc, (), ()
+        return *sizes, self.preemphasis, self.remove_dc, (), (), ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,8 @@ class DensePlan(Framing):
         hop_length: samples from one frame to the next; may exceed n_fft.
         pad, pad_mode: as in `FramePlan`.
         starts, stops: the support of each row within the frame, 0 <= start < stop <= n_fft.
+        precision: how a GPU may multiply, see docs/precision.md; "" for its default, which is exact to float32
+            rounding. Other backends compute in the dtype of the signal, whatever this says.
         offsets: where each row's taps begin in the packed basis, and at the end S: F + 1 numbers.
     """
 
@@ -209,6 +212,7 @@ class DensePlan(Framing):
     pad_mode: str
     starts: tuple[int, ...]
     stops: tuple[int, ...]
+    precision: str = ""
     offsets: tuple[int, ...] = field(init=False, compare=False)
     _hash: int = field(init=False, compare=False)
 
@@ -227,6 +231,7 @@ class DensePlan(Framing):
         center: bool = True,
         pad_mode: str = "reflect",
         center_pad: int | None = None,
+        precision: str = "",
     ) -> DensePlan:
         """The plan for these parameters, the same object whenever they are the same (and the sequences tuples).
 
@@ -235,10 +240,12 @@ class DensePlan(Framing):
             hop_length: samples between frames, 1 to 2^31 - 1.
             starts, stops: first sample of each row's support within the frame, and the one after its last.
             center, pad_mode, center_pad: as in `FramePlan.make`.
+            precision: "ieee", "tf32x3", "split-fp16", "tf32", "bf16", or "" for the default of the device.
 
         Raises:
             ValueError: names the argument, its value and what is allowed.
         """
+        precision = one_of("precision", precision, PRECISIONS)
         n_fft = integer("n_fft", n_fft, 1, MAX_DENSE_LENGTH)
         hop_length = integer("hop_length", hop_length, 1)
         pad, pad_mode = _padding(n_fft, center, pad_mode, center_pad)
@@ -248,7 +255,7 @@ class DensePlan(Framing):
         for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
             if not 0 <= integer(f"starts[{row}]", start, 0) < integer(f"stops[{row}]", stop, 1) <= n_fft:
                 raise ValueError(f"row {row} must lie within 0 <= start < stop <= {n_fft}, got {start} to {stop}")
-        return DensePlan(n_fft, hop_length, pad, pad_mode, starts, stops)
+        return DensePlan(n_fft, hop_length, pad, pad_mode, starts, stops, precision)
 
     def __hash__(self) -> int:  # of long tuples, once: a plan is the key of every choice of a backend
         return self._hash
@@ -272,16 +279,18 @@ class DensePlan(Framing):
         lengths = [stop - start for start, stop in zip(self.starts, self.stops, strict=True)]
         return (
             f"DensePlan(n_fft={self.n_fft}, hop_length={self.hop_length}, pad={self.pad}, "
-            f"pad_mode={self.pad_mode!r}, {self.n_bins} rows of {min(lengths)} to {max(lengths)} taps)"
+            f"pad_mode={self.pad_mode!r}, {self.n_bins} rows of {min(lengths)} to {max(lengths)} taps"
+            f"{', precision=' + repr(self.precision) if self.precision else ''})"
         )
 
     def args(self) -> PlanArgs:
         """The fields in order, for an operator schema; `plan_of(*plan.args()) == plan`."""
-        return self.n_fft, self.hop_length, 0, self.pad, self.pad_mode, False, 0.0, False, self.starts, self.stops
+        sizes = self.n_fft, self.hop_length, 0, self.pad, self.pad_mode, False
+        return *sizes, 0.0, False, self.starts, self.stops, self.precision
 
 
 Plan = FramePlan | DensePlan
-PlanArgs = tuple[int, int, int, int, str, bool, float, bool, tuple[int, ...], tuple[int, ...]]
+PlanArgs = tuple[int, int, int, int, str, bool, float, bool, tuple[int, ...], tuple[int, ...], str]
 
 
 def plan_of(
@@ -295,10 +304,11 @@ def plan_of(
     remove_dc: bool,
     starts: Sequence[int],
     stops: Sequence[int],
+    precision: str,
 ) -> Plan:
     """The plan that gave these `args()`."""
     if starts:
-        return DensePlan(n_fft, hop_length, pad, pad_mode, tuple(starts), tuple(stops))
+        return DensePlan(n_fft, hop_length, pad, pad_mode, tuple(starts), tuple(stops), precision)
     return FramePlan(n_fft, hop_length, win_length, pad, pad_mode, onesided, preemphasis, remove_dc)
 
 

@@ -34,9 +34,9 @@ from ..plan import FramePlan, Plan
 
 PLAN_SCHEMA = (
     "int n_fft, int hop_length, int win_length, int pad, str pad_mode, bool onesided, float preemphasis, "
-    "bool remove_dc, int[] starts, int[] stops"
+    "bool remove_dc, int[] starts, int[] stops, str precision"
 )
-PLAN_ARGS = 10
+PLAN_ARGS = 11
 
 INPUTS = {"frame_transform": ("x", "basis"), "overlap_add": ("y", "basis"), "basis_grad": ("x", "y")}
 GRADIENT = {"y": "frame_transform", "x": "overlap_add", "basis": "basis_grad"}

@@ -7,7 +7,7 @@ execute each launch without a GPU.
 from __future__ import annotations
 
 import importlib
-import os
+import importlib.util
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..dispatch import triton_is_interpreted
 from ..plan import DensePlan, Ending, Plan
 from . import _triton_tables as tables
 from ._triton_configs import INTERPRETER, Config, Gpu, config, gpu_of
@@ -55,15 +56,18 @@ def refuse(plan: Plan, *tensors: Tensor | None) -> str | None:
             continue
         if tensor.dtype in (torch.float64, torch.complex128):
             return "the Triton kernels compute in float32"
-        if tensor.device.type != "cuda" and not _interpreted():
+        if tensor.device.type != "cuda" and not triton_is_interpreted():
             return f"Triton runs on CUDA tensors, not on {tensor.device} (its interpreter would, TRITON_INTERPRET=1)"
+    if not _is_installed():
+        return "Triton is not installed (pip install triton)"
     if 2 * plan.n_bins * (plan.n_fft + 8 * plan.n_fft // plan.hop_length) >= 2**31:
         return "the Triton kernels index fewer than 2^31 taps"
     return None
 
 
-def _interpreted() -> bool:
-    return os.environ.get("TRITON_INTERPRET") == "1"
+@lru_cache(maxsize=1)
+def _is_installed() -> bool:
+    return importlib.util.find_spec("triton") is not None
 
 
 @lru_cache(maxsize=None)
@@ -98,8 +102,7 @@ def empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype = torch.float
 
 def precision_of(plan: DensePlan, gpu: Gpu) -> str:
     """The precision that the plan asks for, or this GPU's default: exact to float32 rounding, and fastest so."""
-    asked = getattr(plan, "precision", "")
-    return asked or ("tf32x3" if gpu.capability in TENSOR_CORES else "ieee")
+    return plan.precision or ("tf32x3" if gpu.capability in TENSOR_CORES else "ieee")
 
 
 class Work(NamedTuple):

@@ -54,6 +54,11 @@ LARGE_TILES = {  # where 128 x 128 fits the registers; "tf32x3" spills there bef
     "bf16": (80, 86, 89, 90, 100, 120),
     "split-fp16": (80, 86, 89, 90, 100, 120),
 }
+EIGHT_WARPS = {  # where ptxas spills the small tile of four
+    ("overlap_add", "tf32", 100),
+    ("overlap_add", "split-fp16", 120),
+    ("frame_transform", "bf16", 120),
+}
 
 tuned: dict[tuple, Config] = {}
 
@@ -81,30 +86,35 @@ def config(product: str, precision: str, plan: DensePlan, frames: int, gpu: Gpu)
         return TOY if wide else TOY_NARROW
     if not wide:
         return NARROW
-    if gpu.capability not in LARGE_TILES[precision]:
-        return SMALL
     programs = frames * 2 * plan.n_bins // (LARGE.rows * LARGE.columns)
-    return LARGE if programs >= 2 * gpu.processors else SMALL
+    if gpu.capability in LARGE_TILES[precision] and programs >= 2 * gpu.processors:
+        return LARGE
+    return SMALL._replace(warps=8) if (product, precision, gpu.capability) in EIGHT_WARPS else SMALL
 
 
-def search(run: Callable[[], object], keys: dict[str, tuple], time: Callable[[Callable[[], object]], float]) -> None:
-    """Time `run` with each candidate of each product and remember the fastest.
+def search(run: Callable[[], object], key: tuple) -> Config:
+    """Time `run`, which launches a product, with each candidate; remember the fastest under the product's key.
 
-    Args:
-        run: launches the products.
-        keys: the `key_of` each product to search.
-        time: milliseconds of a callable; infinity, or an exception of Triton's, where it cannot run.
+    Raises:
+        RuntimeError: no candidate runs on this GPU.
     """
-    from triton.errors import TritonError
+    import triton
 
-    for key in keys.values():
-        times = {}
+    time = triton.runtime.driver.active.get_benchmarker()
+    times = {}
+    before = tuned.pop(key, None)
+    try:
         for candidate in CANDIDATES:
             tuned[key] = candidate
             try:
-                times[candidate] = time(run)
-            except TritonError:  # more registers or shared memory than there are
+                times[candidate] = time(run, quantiles=(0.5, 0.2, 0.8))[0]
+            except triton.errors.TritonError:  # more registers or shared memory than there are
                 continue
+    finally:
         tuned.pop(key)
-        if times:
-            tuned[key] = min(times, key=times.__getitem__)
+        if before is not None:
+            tuned[key] = before
+    if not times:
+        raise RuntimeError(f"no tile of {key[0]} in precision {key[1]!r} runs on this GPU")
+    tuned[key] = min(times, key=times.__getitem__)
+    return tuned[key]
