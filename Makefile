@@ -55,7 +55,7 @@ $(VENV)/demo: $(VENV)/native
 	touch $@
 
 $(VENV)/test: $(VENV)/native
-	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio
+	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio triton
 	touch $@
 
 $(VENV)/bench: $(VENV)/test

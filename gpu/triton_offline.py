@@ -1,12 +1,12 @@
 """The Triton kernels without a GPU: what the host code launches, compiled for any architecture or executed as PTX.
 
-    with using(Recorder(), Gpu(90, 132)) as recorder:            # tensors on "meta" will do
-        spectral_power.forward(x, basis, None, plan, ending)
-    for use in recorder.uses:
-        code = compiled(use, 90)                                 # code.asm["cubin"], code.asm["ptx"]
+with using(Recorder(), Gpu(90, 132)) as recorder:            # tensors on "meta" will do
+    spectral_power.forward(x, basis, None, plan, ending)
+for use in recorder.uses:
+    code = compiled(use, 90)                                 # code.asm["cubin"], code.asm["ptx"]
 
-    with using(PtxEngine(), Gpu(80, 108)) as engine:             # CPU tensors; runs, and counts each launch
-        spectral_power.forward(x, basis, None, plan, ending)
+with using(PtxEngine(), Gpu(80, 108)) as engine:             # CPU tensors; runs, and counts each launch
+    spectral_power.forward(x, basis, None, plan, ending)
 """
 
 from __future__ import annotations

@@ -14,27 +14,10 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 NO_NATIVE = os.environ.get("FASTSPEC_NO_NATIVE") == "1"
 BACKENDS = ["reference"] if NO_NATIVE else ["reference", "cpu"]
 if INTERPRETED:  # in the process that test_triton.py starts
-    import triton_interpreter
+    from gpu import triton_interpreter
 
     triton_interpreter.install()
     BACKENDS = ["triton"]
-
-
-def pytest_collection_modifyitems(config, items):
-    """Under Triton's interpreter only its own tests, and the shared ones on the smaller dense float32 cases."""
-    if not INTERPRETED:
-        return
-    ours = [item for item in items if _is_for_triton(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in ours])
-    items[:] = ours
-
-
-def _is_for_triton(item):
-    if item.path.name == "interpreted_triton.py":
-        return True
-    case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
-    small = isinstance(case, DenseCase) and case.dtype == torch.float32 and case.n <= 200
-    return small and "backend" in item.fixturenames
 
 
 def pytest_report_header(config):
@@ -64,11 +47,22 @@ def refused(backend, case):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the cases that a backend refuses."""
+    """Leave out the cases that a backend refuses, and in Triton's process all that is not about it."""
     params = [item.callspec.params if hasattr(item, "callspec") else {} for item in items]
     out = [item for item, p in zip(items, params, strict=True) if "case" in p and refused(p.get("backend"), p["case"])]
+    if INTERPRETED:
+        out = [item for item, p in zip(items, params, strict=True) if not is_for_triton(item, p)]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in out]
+
+
+def is_for_triton(item, params):
+    """The kernels' own tests, and the shared ones on the dense float32 cases that the interpreter does in seconds."""
+    if item.path.name == "interpreted_triton.py":
+        return True
+    case = params.get("case")
+    small = isinstance(case, DenseCase) and case.dtype == torch.float32 and case.n <= 200
+    return small and params.get("backend") == "triton"
 
 
 @pytest.fixture

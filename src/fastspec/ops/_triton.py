@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -19,10 +19,21 @@ from torch import Tensor
 from ..dispatch import triton_is_interpreted
 from ..plan import DensePlan, Ending, Plan
 from . import _triton_tables as tables
-from ._triton_configs import INTERPRETER, Config, Gpu, config, gpu_of
+from ._triton_configs import Config, Gpu, config, gpu_of
 from ._triton_tables import Grid
 
-__all__ = ["basis_grad", "bands", "empty", "launch", "overlap_add", "pack_spectrum", "refuse", "scales", "transform", "work"]
+__all__ = [
+    "bands",
+    "basis_grad",
+    "empty",
+    "launch",
+    "overlap_add",
+    "pack_spectrum",
+    "refuse",
+    "scales",
+    "transform",
+    "work_of",
+]
 
 LOGS = {"none": 0, "ln": 1, "log10": 1, "db": 1, "log1p": 3}
 LN10 = 2.302585092994046
@@ -65,12 +76,12 @@ def refuse(plan: Plan, *tensors: Tensor | None) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1)
+@cache
 def _is_installed() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernels(file: str) -> Any:
     """A file of kernels/triton; the first one imports Triton."""
     return importlib.import_module(f"fastspec.kernels.triton.{file}")
@@ -131,9 +142,10 @@ class Work(NamedTuple):
         return {"PLANES": self.format.planes, "ROUND": self.format.round}
 
 
-def work(plan: DensePlan, batch: int, samples: int, device: torch.device) -> Work:
-    gpu = gpu_of(device)
-    return Work(Grid(plan, batch, samples), precision_of(plan, gpu), gpu)
+def work_of(plan: DensePlan, like: Tensor, samples: int) -> Work:
+    """For as many clips as `like` has, where it is."""
+    gpu = gpu_of(like.device)
+    return Work(Grid(plan, like.shape[0], samples), precision_of(plan, gpu), gpu)
 
 
 def ending_of(ending: Ending, log: bool = True) -> tuple[tuple[float, ...], dict[str, int]]:
@@ -211,16 +223,16 @@ def pack_spectrum(
     bins_first: bool,
     grad: Tensor | None = None,
     ending: Ending | None = None,
-) -> tuple[Tensor | None, Tensor | None]:
-    """The spectrum matrix of y [B, F, M] in the layouts of overlap_add and of basis_grad.
+) -> tuple[Tensor, Tensor]:
+    """The spectrum matrix of y [B, F, M] in the layouts of overlap_add and of basis_grad; empty where not wanted.
 
     With grad, that of the gradient in y where grad is that in v = (|y|^2 + eps)^(p / 2), or in its compression.
     """
     g, plan = work.grid, work.plan
     lead = g.Q - 1 if frames_first else 0
     total = lead + g.rows
-    frames = empty((work.format.planes, total, g.R), y, work.format.dtype) if frames_first else None
-    bins = empty((work.format.planes, g.R, g.G), y, work.format.dtype) if bins_first else None
+    frames = empty((work.format.planes, total if frames_first else 0, g.R), y, work.format.dtype)
+    bins = empty((work.format.planes, g.R, g.G if bins_first else 0), y, work.format.dtype)
     numbers, kinds = ending_of(ending or Ending())
     launch(
         ("pack", "spectrum"), (cdiv(lead + (g.G if bins_first else g.rows), 32), cdiv(g.R, 32)),
@@ -246,7 +258,7 @@ def transform(
     log: bool = True,
     lengths: Tensor | None = None,
 ) -> None:
-    """Writes frames times basis to y [B, F, M] complex, their power (compressed where `log`) to v [B, F, M], or both."""
+    """Write frames times basis to y [B, F, M] complex, or its power to v [B, F, M], compressed where `log`, or both."""
     g, plan = work.grid, work.plan
     BM, columns, BK, warps, stages = work.config("frame_transform")
     BF = columns // 2

@@ -107,7 +107,7 @@ def search(run: Callable[[], object], key: tuple) -> Config:
         for candidate in CANDIDATES:
             tuned[key] = candidate
             try:
-                times[candidate] = time(run, quantiles=(0.5, 0.2, 0.8))[0]
+                times[candidate] = time(run, quantiles=[0.5, 0.2, 0.8])[0]
             except triton.errors.TritonError:  # more registers or shared memory than there are
                 continue
     finally:

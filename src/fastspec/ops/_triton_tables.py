@@ -160,7 +160,8 @@ def _tiles(plan: DensePlan, BR: int, BN: int) -> np.ndarray:
     """Work of basis_grad: (block of rows, block of columns) wherever the basis has taps."""
     ranges = _ranges(plan, BR // 2)
     return np.array(
-        [(i, j) for i, (lo, hi) in enumerate(ranges.tolist()) for j in range(16 * lo // BN, -(-16 * hi // BN))], np.int32
+        [(i, j) for i, (lo, hi) in enumerate(ranges.tolist()) for j in range(16 * lo // BN, -(-16 * hi // BN))],
+        np.int32,
     )
 
 
@@ -181,7 +182,7 @@ def ranges(plan: DensePlan, BF: int, device: torch.device) -> Tensor:
 @lru_cache(maxsize=256)
 def items(plan: DensePlan, BF: int, device: torch.device) -> tuple[Tensor, Tensor, int]:
     work, blocks, parts = _items(plan, BF)
-    return *_tensors(device, work, blocks), parts
+    return torch.from_numpy(work).to(device), torch.from_numpy(blocks).to(device), parts
 
 
 @lru_cache(maxsize=256)

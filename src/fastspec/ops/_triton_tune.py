@@ -37,7 +37,7 @@ def autotune(plan: DensePlan, x: Tensor, basis: Tensor) -> dict[str, Config]:
         raise NotImplementedError(f"autotune: {reason}")
     with torch.no_grad():
         y = frame_transform(x, basis, plan, "triton")
-        work = triton.work(plan, *x.shape, x.device)
+        work = triton.work_of(plan, x, x.shape[1])
         runs = {
             "frame_transform": lambda: frame_transform(x, basis, plan, "triton"),
             "overlap_add": lambda: overlap_add(y, basis, plan, x.shape[1], "triton"),

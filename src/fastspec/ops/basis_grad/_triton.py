@@ -14,7 +14,7 @@ __all__ = ["forward", "refuse"]
 def forward(x: Tensor, y: Tensor, plan: DensePlan, out: Tensor | None = None) -> Tensor:
     """See the reference; partial sums are added in a fixed order."""
     y = y.resolve_conj().contiguous()
-    work = triton.work(plan, *x.shape, x.device)
+    work = triton.work_of(plan, x, x.shape[1])
     scale, unscale = triton.scales(work, y, common=True)
     _, bins = triton.pack_spectrum(work, y, scale, frames_first=False, bins_first=True)
     return triton.basis_grad(work, bins, unscale, x, out=out)

@@ -14,7 +14,7 @@ __all__ = ["forward", "refuse"]
 
 def forward(x: Tensor, basis: Tensor, plan: DensePlan, out: Tensor | None = None) -> Tensor:
     """See the reference; frames are never materialised."""
-    work = triton.work(plan, *x.shape, x.device)
+    work = triton.work_of(plan, x, x.shape[1])
     if out is None:
         out = triton.empty((x.shape[0], plan.n_bins, work.grid.M), x, torch.complex64)
     triton.transform(work, x, basis.contiguous(), y=out)

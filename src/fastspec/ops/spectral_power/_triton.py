@@ -37,7 +37,7 @@ def _forward(
     y: Tensor | None,
     out: Tensor | None,
 ) -> Tensor:
-    work = triton.work(plan, *x.shape, x.device)
+    work = triton.work_of(plan, x, x.shape[1])
     if out is None:
         out = triton.empty((x.shape[0], plan.n_bins if bank is None else bank.shape[1], work.grid.M), x)
     basis = basis.contiguous()
@@ -65,7 +65,7 @@ def backward(
     y: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """See the reference; y is the spectrum that `forward_keeping` kept, or it is computed again."""
-    work = triton.work(plan, *x.shape, x.device)
+    work = triton.work_of(plan, x, x.shape[1])
     grad, basis = grad.contiguous(), basis.contiguous()
     if y is None:
         y = triton.empty((x.shape[0], plan.n_bins, work.grid.M), x, torch.complex64)
@@ -86,6 +86,6 @@ def backward(
         scale, unscale = triton.scales(work, grad, common=True)
         pack = {"grad": grad, "ending": uncompressed}
     frames, bins = triton.pack_spectrum(work, y, scale, frames_first=need_x, bins_first=need_basis, **pack)
-    grad_x = None if frames is None else triton.overlap_add(work, frames, unscale, basis)
-    grad_basis = None if bins is None else triton.basis_grad(work, bins, unscale, x)
+    grad_x = triton.overlap_add(work, frames, unscale, basis) if need_x else None
+    grad_basis = triton.basis_grad(work, bins, unscale, x) if need_basis else None
     return grad_x, grad_basis

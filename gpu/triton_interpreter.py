@@ -6,9 +6,9 @@ As shipped, the interpreter
 3. reads and writes any address, and lets two programs of one launch write the same element,
 4. cannot time anything: `triton.autotune` and benchmarks find no driver.
 
-`install()` cures all four, for the whole process, which must have started with TRITON_INTERPRET=1. tests of the
-cures themselves: test_triton_interpreter.py. It never sees shared memory, pipelining or what the compiler makes of
-the kernel: those are seen by compiling it (gpu/) and executing the PTX.
+`install()` cures all four, for the whole process, which must have started with TRITON_INTERPRET=1;
+tests/interpreted_triton.py shows that each cure catches its fault. It never sees shared memory, pipelining or what
+the compiler makes of the kernel: those are seen by compiling it and executing the PTX (triton_offline.py).
 """
 
 from __future__ import annotations
@@ -136,7 +136,6 @@ def install() -> None:
         return
     builder.create_dot = _dot
     load, store = builder.create_masked_load, builder.create_masked_store
-    atomic, swap = builder.create_atomic_rmw, builder.create_atomic_cas
 
     def checked_load(self, ptrs, mask, *rest, **kw):
         _check(self, ptrs, mask, "load")
