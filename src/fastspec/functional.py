@@ -57,10 +57,19 @@ from ._inputs import (
 )
 from ._inverse import invert
 from ._inverse_mel import inverse_filterbank, inverse_mel_spectrogram, undo_log
+from .augment import mask_along_axis, mask_along_axis_iid, phase_vocoder, pitch_shift, resample
 from .chroma import chroma_cqt, chroma_stft, chroma_vqt
 from .constant_q import cqt, icqt, ivqt, vqt
 from .dispatch import check_backend
 from .plan import FramePlan
+from .shape import (
+    spectral_bandwidth,
+    spectral_centroid,
+    spectral_contrast,
+    spectral_flatness,
+    spectral_rolloff,
+)
+from .temporal import compute_deltas, pcen
 
 __all__ = [
     "amplitude_to_DB",
@@ -69,6 +78,7 @@ __all__ = [
     "chroma_cqt",
     "chroma_stft",
     "chroma_vqt",
+    "compute_deltas",
     "cqt",
     "create_dct",
     "griffinlim",
@@ -80,9 +90,20 @@ __all__ = [
     "ivqt",
     "lfcc",
     "linear_fbanks",
+    "mask_along_axis",
+    "mask_along_axis_iid",
     "mel_spectrogram",
     "melscale_fbanks",
     "mfcc",
+    "pcen",
+    "phase_vocoder",
+    "pitch_shift",
+    "resample",
+    "spectral_bandwidth",
+    "spectral_centroid",
+    "spectral_contrast",
+    "spectral_flatness",
+    "spectral_rolloff",
     "spectrogram",
     "stft",
     "undo_log",

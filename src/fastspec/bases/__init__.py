@@ -11,6 +11,7 @@ from .fourier import bin_frequencies, fourier_basis, mirror_weights
 from .gammatone import gammatone_filterbank, gammatone_frequencies
 from .kaldi import kaldi_dct, kaldi_filterbank, kaldi_window
 from .mel import hz_to_mel, linear_filterbank, mel_filterbank, mel_frequencies, mel_to_hz
+from .sinc import sinc_taps
 from .windows import get_window
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "mel_frequencies",
     "mel_to_hz",
     "mirror_weights",
+    "sinc_taps",
 ]

@@ -4,6 +4,7 @@
 """
 
 from .amplitude import AmplitudeToDB
+from .augment import FrequencyMasking, PitchShift, SpecAugment, TimeMasking, TimeStretch
 from .cepstral import LFCC, MFCC
 from .cfp import CombinedFrequencyPeriodicity
 from .constant_q import CQT, VQT
@@ -11,17 +12,22 @@ from .gammatone import Gammatonegram
 from .inverse import GriffinLim, InverseMelScale, InverseMelSpectrogram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
 from .mel import MelScale, MelSpectrogram
+from .shape import SpectralCentroid, SpectralFeatures
 from .spectrogram import InverseSpectrogram, Spectrogram
 from .stft import STFT
+from .temporal import PCEN, ComputeDeltas
 
 __all__ = [
     "CQT",
     "LFCC",
     "MFCC",
+    "PCEN",
     "STFT",
     "VQT",
     "AmplitudeToDB",
     "CombinedFrequencyPeriodicity",
+    "ComputeDeltas",
+    "FrequencyMasking",
     "Gammatonegram",
     "GriffinLim",
     "InverseMelScale",
@@ -32,5 +38,11 @@ __all__ = [
     "KaldiSpectrogram",
     "MelScale",
     "MelSpectrogram",
+    "PitchShift",
+    "SpecAugment",
+    "SpectralCentroid",
+    "SpectralFeatures",
     "Spectrogram",
+    "TimeMasking",
+    "TimeStretch",
 ]
