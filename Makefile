@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-emulated test-gpu-tools bench check format clean
+CPP = $$(git ls-files '*.h' '*.cc' '*.cu' '*.cuh')
+
+.PHONY: demo test test-kernels test-emulated test-gpu-tools bench check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
@@ -20,6 +22,9 @@ test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user
 test-gpu-tools: $(VENV)/kernels ## the PTX interpreter and its counters on small kernels, seconds
 	$(BIN)/python -m pytest -q gpu
 
+test-kernels: $(VENV)/test ## the CUDA kernels, run on the CPU under ASan, UBSan and TSan, and bugs planted to be caught
+	sh tests/host_cuda/sanitize.sh $(BIN)/python
+
 bench: $(VENV)/bench ## the comparison with other libraries, 15 minutes; writes bench/results and the README's table
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.readme
@@ -28,12 +33,12 @@ check: $(VENV)/dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cc')
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(git ls-files 'kernels/*.h' 'kernels/*.cc')
+	$(BIN)/clang-format -i $(CPP)
 
 clean:
 	rm -rf build $(VENV) demo.png

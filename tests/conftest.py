@@ -34,8 +34,13 @@ def backend(request):
 
 @pytest.fixture(scope="session")
 def host_cuda():
-    """The engine that runs CUDA kernels on CPU tensors, a fiber a thread, in random order; `_launch.using` it."""
-    return HostEngine()
+    """The engine that runs CUDA kernels on CPU tensors, a fiber a thread; `_launch.using` it.
+
+    FASTSPEC_HOST_CUDA chooses its build and the order of threads, "plain" in a random order without it:
+    tests/host_cuda/sanitize.sh sets it.
+    """
+    build, _, order = os.environ.get("FASTSPEC_HOST_CUDA", "plain").partition(":")
+    return HostEngine(build, int(order or 2))
 
 
 def refused(backend, case):

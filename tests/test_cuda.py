@@ -1,16 +1,25 @@
 """The launch seam, the choices of launches, and what only CUDA kernels have. The ops themselves: test_ops.py."""
 
+import contextlib
+import ctypes
+import sys
+import types
+
 import pytest
 import torch
-from cases import CASES, ENDING_CASES, Case, DenseCase, signals
+from cases import CASES, ENDING_CASES, F64, Case, DenseCase, make_bank, signals
 from conftest import refused
 
 from fastspec import _launch
 from fastspec._launch import Kernel, launch
 from fastspec.dispatch import choose, explain
-from fastspec.ops import frame_transform
+from fastspec.ops import _cuda as cuda
+from fastspec.ops import frame_transform, overlap_add, spectral_power
+from fastspec.ops.basis_grad import _cuda as basis_grad_cuda
 from fastspec.ops.frame_transform import _cuda as frame_transform_cuda
-from fastspec.plan import FramePlan
+from fastspec.ops.overlap_add import _cuda as overlap_add_cuda
+from fastspec.ops.spectral_power import _cuda as spectral_power_cuda
+from fastspec.plan import Ending, FramePlan
 
 CASE = Case(500, 3, 128, 32)
 
@@ -99,6 +108,7 @@ def test_the_cases_left_to_others():
 def test_what_is_refused(monkeypatch):
     """By plan alone, with a reason, before anything is allocated or a GPU touched."""
     device = torch.device("cuda")
+    monkeypatch.setattr(_launch.importlib.util, "find_spec", lambda name: name == "cupy" or None)
 
     def runs(*plan):
         return explain(FramePlan.make(*plan), device=device).rows[0]
@@ -124,3 +134,195 @@ def test_sources_keep_their_line_numbers():
     number = int(text[at].split()[1])
     original = (_launch.folder() / "cuda" / "frame_transform.cu").read_text().splitlines()
     assert text[at + 1 :][: len(original) - number + 1] == original[number - 1 :]
+
+
+# ---- ragged batches, 16-bit numbers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pad", ["reflect", "replicate", "none"])
+@pytest.mark.parametrize(("n_fft", "hop"), [(64, 16), (75, 100)])
+def test_ragged_clips_are_what_each_gives_alone(n_fft, hop, pad, engine):
+    """One launch for all of them, of every op."""
+    plan, ending = FramePlan.make(n_fft, hop, pad_mode=pad), Ending.make(1.0, log="db")
+    lengths = [500, plan.min_length, 1203, 130]
+    clips = cuda.Clips.ragged(lengths, plan, "cpu")
+    generator = torch.Generator().manual_seed(0)
+    parts = [torch.randn(1, length, generator=generator) for length in lengths]
+    window, bank = torch.rand(n_fft, generator=generator), make_bank(plan.n_bins, 6, torch.float32)
+
+    def run(x, length, clips):
+        y = frame_transform_cuda.forward(x, window, plan, clips=clips)
+        u = spectral_power_cuda.forward(x, window, bank, plan, ending, clips=clips)
+        v = spectral_power_cuda.forward(x, window, None, plan, ending, clips=clips)
+        both = spectral_power_cuda.backward(u, x, window, bank, plan, ending, True, True, clips=clips)
+        assert all(g is not None for g in both)
+        return (
+            (y, u, v),
+            (overlap_add_cuda.forward(y, window, plan, length, clips=clips), both[0]),
+            (basis_grad_cuda.forward(x, y, plan, clips=clips), both[1]),
+        )
+
+    spectra, samples, windows = run(torch.cat(parts, 1), 0, clips)
+    alone = [run(part, part.shape[1], None) for part in parts]
+    for i, together in enumerate(spectra):
+        assert torch.equal(together, torch.cat([a[0][i] for a in alone], 2))
+    for i, together in enumerate(samples):
+        expected = torch.cat([a[1][i] for a in alone], 1)
+        torch.testing.assert_close(together, expected, rtol=0, atol=1e-6 * expected.abs().max().item())
+    for i, together in enumerate(windows):
+        expected = sum(a[2][i] for a in alone)
+        torch.testing.assert_close(together, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+    with pytest.raises(ValueError, match="waveform must"):
+        cuda.Clips.ragged([500, 0], plan, "cpu")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int16])
+def test_half_and_integer_samples_are_the_numbers_they_stand_for(dtype, engine):
+    x, window = signals(CASE)
+    x = (x * 8000).to(dtype) if dtype == torch.int16 else x.to(dtype)
+    real = x.float() / 32768 if dtype == torch.int16 else x.float()
+    ending, bank = Ending.make(), make_bank(CASE.plan.n_bins, 5, torch.float32)
+    forward = spectral_power_cuda.forward
+    y = frame_transform_cuda.forward(x, window, CASE.plan)
+    assert torch.equal(y, frame_transform_cuda.forward(real, window, CASE.plan))
+    out = forward(x, window, bank, CASE.plan, ending)
+    assert torch.equal(out, forward(real, window, bank, CASE.plan, ending))
+    given = spectral_power_cuda.backward(out, x, window, bank, CASE.plan, ending, True, True)
+    expected = spectral_power_cuda.backward(out, real, window, bank, CASE.plan, ending, True, True)
+    assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_results_are_rounded_as_torch_rounds(dtype, engine):
+    x, window = signals(CASE)
+    x[0] *= 300  # beyond float16
+    x[1, 200] = float("nan")
+    x[2] *= 1e-4
+    expected = spectral_power_cuda.forward(x, window, None, CASE.plan, Ending.make()).to(dtype)
+    out = torch.empty_like(expected)
+    spectral_power_cuda.forward(x, window, None, CASE.plan, Ending.make(), out=out)
+    assert expected.isnan().any()
+    assert dtype == torch.bfloat16 or expected.isinf().any()
+    torch.testing.assert_close(out, expected, rtol=0, atol=0, equal_nan=True)
+
+
+# ---- launches -------------------------------------------------------------------------------------------------------
+
+
+def test_one_launch_forward_and_one_backward(engine):
+    """And small ones after it where padding repeats samples and where the window has a gradient."""
+
+    def launches(pad, *needed):
+        case = Case(500, 3, 128, 32, pad=pad)
+        x, window = signals(case)
+        bank, ending = make_bank(case.plan.n_bins, 5, case.dtype), Ending.make(log="db")
+        out = spectral_power_cuda.forward(x, window, bank, case.plan, ending)
+        spectral_power_cuda.backward(out, x, window, bank, case.plan, ending, *needed)
+        names = engine.launched[:]
+        engine.launched.clear()
+        return names
+
+    fused = ["spectral_power_fwd_kernel", "spectral_power_bwd_kernel"]
+    assert launches("constant", True, False) == fused
+    assert launches("reflect", True, False) == [*fused, "overlap_add_fold_kernel"]
+    assert launches("reflect", False, True) == [*fused, "basis_grad_sum_kernel"]
+
+
+@pytest.mark.parametrize("real", [torch.float32, F64])
+def test_every_size_fits_a_block(real):
+    """All 5-smooth sizes: the radices multiply to the points, blocks have 32 to 256 threads, memory suffices."""
+    sizes = [n for n in range(16, 16385) if cuda.radices(n)]
+    products = {2**a * 3**b * 5**c for a in range(15) for b in range(9) for c in range(7)}
+    assert sizes == sorted(n for n in products if 16 <= n <= 16384)
+    for n_fft in sizes:
+        product = 1
+        for radix in cuda.radices(n_fft):
+            assert radix in (2, 3, 4, 5, 8, 16)
+            product *= radix
+        assert product == cuda.points_of(n_fft)
+        assert len(cuda.radices(n_fft)) <= 8
+        for frames in (1, 3, 1000):
+            shape = cuda.layout(n_fft, real, frames)
+            assert 8 <= shape.lanes * shape.tile <= 256
+            assert shape.tile < 2 * frames
+            assert shape.shared_bytes <= (163 << 10)  # of an A100; n_fft above 12 K in float64 needs one
+            assert shape.tile == 1 or shape.shared_bytes <= cuda.TILE_BYTES
+
+
+def test_tables_are_made_once_and_banks_watched(engine):
+    plan = CASE.plan
+    device = torch.device("cpu")
+    assert cuda.fft_args(128, F64, device) is cuda.fft_args(128, F64, device)
+    bank = make_bank(plan.n_bins, 5, torch.float32)
+    first = cuda.bank_args(bank, plan)
+    assert cuda.bank_args(bank, plan) is first
+    start, stop = first["bands"].unbind(1)
+    used = bank != 0
+    for k in range(5):
+        rows = used[:, k].nonzero().flatten().tolist()
+        assert (start[k], stop[k]) == ((rows[0], rows[-1] + 1) if rows else (0, 0))
+    bank[0, 1] = 1.0
+    assert cuda.bank_args(bank, plan)["bands"][1].tolist() == [0, 1]
+    assert cuda.bank_args(bank.requires_grad_(), plan) is not cuda.bank_args(bank, plan)
+
+
+def test_derivatives_in_double_precision(engine):
+    plan, ending = FramePlan.make(20, 7, 16), Ending.make(1.0, eps=1e-2, log="ln", floor=1e-3)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 45, dtype=F64, generator=generator).requires_grad_()
+    window = (0.5 + torch.rand(16, dtype=F64, generator=generator)).requires_grad_()
+    bank = make_bank(plan.n_bins, 4, F64)
+
+    def power(x, window):
+        return spectral_power(x, window, bank, plan, ending, "cuda")
+
+    def round_trip(x, window):
+        return overlap_add(frame_transform(x, window, plan, "cuda"), window, plan, 45, "cuda")
+
+    for function in (power, round_trip):
+        assert torch.autograd.gradcheck(function, (x, window), fast_mode=True)
+        assert torch.autograd.gradgradcheck(function, (x, window), fast_mode=True)
+
+
+def test_what_reaches_the_driver(monkeypatch):
+    """The CuPy engine with a stand-in for CuPy: compiled once, on torch's stream, the kernel's arguments."""
+    compiled, launched = [], []
+
+    class RawModule:
+        def __init__(self, code, options, name_expressions):
+            compiled.append((code, options, name_expressions))
+
+        def get_function(self, name):
+            assert (name,) == compiled[-1][2]
+            return types.SimpleNamespace(kernel=types.SimpleNamespace(ptr=11), max_dynamic_shared_size_bytes=0)
+
+    def launch_kernel(function, *call):
+        *shape, shared, stream, arguments, extra = call
+        cells = ctypes.cast(arguments, ctypes.POINTER(ctypes.c_void_p))
+        tiles = ctypes.cast(cells[5], ctypes.POINTER(ctypes.c_int))[0]
+        x = ctypes.cast(cells[0], ctypes.POINTER(ctypes.c_void_p))[0]
+        launched.append((function, shape, shared, stream, extra, x, tiles))
+
+    cupy = types.ModuleType("cupy")
+    cupy.RawModule = RawModule
+    driver = types.ModuleType("cupy.cuda.driver")
+    driver.launchKernel = launch_kernel
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupy.cuda.driver", driver)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: types.SimpleNamespace(cuda_stream=7))
+    engine = _launch.CupyEngine()
+    with _launch.using(engine):
+        x, window = signals(CASE)
+        for _ in range(2):
+            frame_transform_cuda.forward(x, window, CASE.plan)
+        large = FramePlan.make(16384, 4096)
+        frame_transform_cuda.forward(torch.zeros(1, 20000), torch.ones(16384), large)
+    assert len(compiled) == 1
+    assert compiled[0][0] == _launch.source("frame_transform.cu")
+    assert "-default-device" in compiled[0][1]
+    choice = frame_transform_cuda.choose(CASE.plan, x.dtype, cuda.Clips.uniform(3, 500, CASE.plan))
+    shape = [choice.grid, 1, 1, *choice.block, 1]
+    assert launched[:2] == 2 * [(11, shape, choice.shared_bytes, 7, 0, x.data_ptr(), choice.grid // 3)]
+    (function,) = engine.functions.values()
+    assert function.max_dynamic_shared_size_bytes == launched[2][2] > 48 << 10

@@ -105,7 +105,7 @@ FS_INLINE void copy_commit() {
 // Waits until at most `Keep` of this thread's groups are on their way.
 template <int Keep> FS_INLINE void copy_wait() {
 #if defined(FASTSPEC_HOST_CUDA)
-  for (HostCudaCopy copy; host_cuda_copy_next(Keep, &copy);) __builtin_memcpy(copy.to, copy.from, copy.bytes);
+  host_cuda::copy_wait(Keep);
 #elif __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(Keep) : "memory");
 #endif

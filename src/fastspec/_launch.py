@@ -63,7 +63,7 @@ class Kernel:
     @property
     def expression(self) -> str:
         """The C++ name expression, as NVRTC takes it."""
-        types = (f"{NAMESPACE}::{t}" if t in ("Half", "Bfloat16") else t for t in self.types)
+        types = (f"{NAMESPACE}::{t}" if t[0].isupper() else t for t in self.types)  # ours are capitalised
         return f"{NAMESPACE}::{self.name}" + (f"<{', '.join(types)}>" if self.types else "")
 
 
@@ -104,12 +104,18 @@ def folder() -> Any:
 
 @lru_cache(maxsize=64)
 def source(file: str) -> str:
-    """kernels/cuda/<file> with its own headers in place, once each: one text, so that caches see every change."""
+    """kernels/cuda/<file> with its own headers in place: one text, so that caches see every change."""
+    path = f"cuda/{file}"
+    return flatten(folder().joinpath(path).read_text(), path)
+
+
+def flatten(text: str, path: str) -> str:
+    """A text of kernels/ with what it includes in place, once each; compilers still name files and lines."""
     seen: set[str] = set()
 
-    def expand(path: str) -> str:
-        parts = []
-        for number, line in enumerate(folder().joinpath(path).read_text().splitlines(), 1):
+    def expand(text: str, path: str) -> str:
+        parts = [f'#line 1 "{path}"']
+        for number, line in enumerate(text.splitlines(), 1):
             match = re.match(r'#include "(.*)"', line)
             if match is None:
                 parts.append("" if line.startswith("#pragma once") else line)
@@ -117,12 +123,12 @@ def source(file: str) -> str:
             target = _resolve(path, match[1])
             if target not in seen:
                 seen.add(target)
-                parts += [f'#line 1 "{target}"', expand(target), f'#line {number + 1} "{path}"']
+                parts += [expand(folder().joinpath(target).read_text(), target), f'#line {number + 1} "{path}"']
             else:
                 parts.append("")
         return "\n".join(parts)
 
-    return f'#line 1 "cuda/{file}"\n{expand(f"cuda/{file}")}\n'
+    return expand(text, path) + "\n"
 
 
 def _resolve(path: str, include: str) -> str:
@@ -333,20 +339,20 @@ def _packed(parameter: Parameter, value: Any, address: Callable[[Tensor, bool], 
 # ---- CuPy -----------------------------------------------------------------------------------------------------------
 
 
-class _CupyEngine:
+class CupyEngine:
     """NVRTC and the CUDA driver through CuPy, which is imported by the first launch."""
 
     def __init__(self) -> None:
-        self._functions: dict[tuple[Kernel, torch.device], Any] = {}
+        self.functions: dict[tuple[Kernel, torch.device], Any] = {}
         self._shared: dict[tuple[Kernel, torch.device], int] = {}
 
     def _function(self, kernel: Kernel, device: torch.device) -> Any:
-        function = self._functions.get((kernel, device))
+        function = self.functions.get((kernel, device))
         if function is None:
             cupy = importlib.import_module("cupy")
             expression = kernel.expression
             module = cupy.RawModule(code=source(kernel.file), options=OPTIONS, name_expressions=(expression,))
-            function = self._functions[kernel, device] = module.get_function(expression)
+            function = self.functions[kernel, device] = module.get_function(expression)
             self._shared[kernel, device] = STATIC_LIMIT
         return function
 
@@ -371,4 +377,4 @@ class _CupyEngine:
             driver.launchKernel(function.kernel.ptr, *grid, *block, shared_bytes, stream, ctypes.addressof(pointers), 0)
 
 
-_CUPY = _CupyEngine()
+_CUPY = CupyEngine()

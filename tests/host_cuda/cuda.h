@@ -1,8 +1,6 @@
 // CUDA C++ for g++: what an unmodified kernel file needs to be built for the host, where one fiber runs each thread
 // of a block (runtime.cc). Included before the kernels; three builds: plain, -fsanitize=address,undefined, and
 // -fsanitize=thread, which sees missing barriers as data races although there is one OS thread.
-#pragma once
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -118,6 +116,12 @@ inline void sync_warp(int line, unsigned mask = 0xffffffffu) {
   uint64_t values[32];
   unsigned predicates;
   host_cuda_warp(mask, 0, 0, line, 1, values, &predicates);
+}
+
+// Word by word, so that ThreadSanitizer sees the stores.
+inline void copy_wait(int keep) {
+  for (HostCudaCopy copy; host_cuda_copy_next(keep, &copy);)
+    for (int i = 0; i < copy.bytes / 4; ++i) static_cast<int*>(copy.to)[i] = static_cast<const int*>(copy.from)[i];
 }
 
 template <class... A, size_t... I> void call(void (*kernel)(A...), void** p, std::index_sequence<I...>) {

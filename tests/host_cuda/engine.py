@@ -93,11 +93,10 @@ class HostEngine:
     Args:
         build: "plain", "address" or "thread".
         order: of the threads of a block: 0 forward, 1 backward, else the seed of a random one.
-        sources: kernel texts by file name, instead of those of kernels/cuda.
     """
 
-    def __init__(self, build: str = "plain", order: int = 2, sources: dict[str, str] | None = None):
-        self.build, self.order, self.sources = build, order, sources or {}
+    def __init__(self, build: str = "plain", order: int = 2):
+        self.build, self.order = build, order
         self.launched: list[str] = []
         self._lock = threading.Lock()
         self._libraries: dict[_launch.Kernel, ctypes.CDLL] = {}
@@ -106,9 +105,8 @@ class HostEngine:
         library = self._libraries.get(kernel)
         if library is None:
             runtime = _runtime(self.build)
-            text = self.sources.get(kernel.file) or _launch.source(kernel.file)
-            text = f"{(HERE / 'cuda.h').read_text()}\n{text}\nHOST_CUDA_EXPORT({kernel.expression})\n"
-            text = text.replace("#pragma once", "")
+            shim = (HERE / "cuda.h").read_text()
+            text = f"{shim}\n{_launch.source(kernel.file)}\nHOST_CUDA_EXPORT({kernel.expression})\n"
             namespace = f"-DFASTSPEC_NAMESPACE={_launch.NAMESPACE}"
             path = _compile(text, f"{kernel.name}-{self.build}", ["g++", *COMMON, *FLAGS[self.build], namespace])
             library = self._libraries[kernel] = ctypes.CDLL(str(path))
@@ -116,7 +114,7 @@ class HostEngine:
             library.report.restype = ctypes.c_char_p
             sizes = (ctypes.c_int * 64)()
             count = library.host_cuda_sizes(sizes)
-            expected = [ctypes.sizeof(p.cell) for p in _launch.signature(kernel)] if not self.sources else sizes[:count]
+            expected = [ctypes.sizeof(p.cell) for p in _launch.signature(kernel)]
             if sizes[:count] != expected:
                 raise KernelError(f"{kernel.name}: the compiler has arguments of {sizes[:count]} bytes, not {expected}")
         return library
