@@ -1,6 +1,7 @@
-// The walk over a batch that all adjoint ops share. `source` makes the gradient of a group's spectrum; the adjoint
-// transform turns it into samples; these are added where they lie in the polyphase matrix, which is a gather: every
-// clip sample is one cell, written once, in one order. No atomics, the same bits for any number of threads.
+// The walk over a batch that all adjoint ops share. `source` makes the gradient of a group's spectrum and returns what
+// each bin of it is still to be multiplied by, or null; the adjoint transform turns it into samples; these are added
+// where they lie in the polyphase matrix, which is a gather: every clip sample is one cell, written once, in one order.
+// No atomics, the same bits for any number of threads.
 //
 // Threads share a clip by runs of groups. A run owns the samples at its own columns and first computes again the few
 // groups before it whose frames reach into them.
@@ -29,7 +30,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
   const Layout l(f);
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const real* w = static_cast<const real*>(window);
-  const FrameTables forward(l, w, f.win_length, frame_scale(t)), backward(l, w, f.win_length, 1);
+  const FrameTables tables(l, w, f.win_length, frame_scale(t));
   const Preparation preparation(f);
   const int64_t groups = groups_of(f), n = f.n_fft, halo = l.units - 1, work = work_size(t);
 
@@ -37,6 +38,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
   if (grad_window) run = std::max(run, (groups * f.batch + 255) / 256);  // a bound on the partial sums
   const int64_t runs = (groups + run - 1) / run, tasks = f.batch * runs;
 
+  const bool past = !gain && past_caches(f.batch * f.samples);
   const int64_t edges = grad_x ? 2 * l.pad : 0, sums = grad_window ? n : 0;
   std::unique_ptr<real, void (*)(void*)> shared(
       static_cast<real*>(std::calloc(size_t(f.batch * edges + tasks * sums) + 1, sizeof(real))), std::free);
@@ -61,7 +63,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     real* clip_edge = edge + clip * edges;
 
     const auto drain = [&](int64_t m) {
-      drain_unit(l, A, m, clip_x, clip_edge, line);
+      drain_unit(l, A, m, clip_x, clip_edge, line, past);
       if (gain) {
         const int64_t begin = m * l.hop - l.pad, stop = std::min(begin + kLanes * l.hop, l.samples);
         for (int64_t s = std::max<int64_t>(0, begin); s < stop; ++s) clip_x[s] *= gain[s];
@@ -77,12 +79,16 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
       if (x) g == start ? r.start(g) : r.advance(g);
       const int64_t first = g * kLanes, exist = std::min<int64_t>(kLanes, f.frames - first);
       const Frames frames =
-          x ? preparation.apply(forward.frames(r.samples(), n), reinterpret_cast<real*>(buffer + work)) : Frames{};
-      source(Group{clip, first, exist, frames, spectrum, buffer, spare});
-      if (exist < kLanes)
-        for (int64_t q = 0; q < 2 * t.bins; ++q)
-          for (int64_t i = exist; i < kLanes; ++i) spectrum[q][i] = 0;
-      real_adjoint(t, spectrum, buffer, lanes);
+          x ? preparation.apply(tables.frames(r.samples(), n, r.ahead(g)), reinterpret_cast<real*>(buffer + work))
+            : Frames{};
+      V* scale = source(Group{clip, first, exist, frames, spectrum, buffer, spare});
+      const auto clear = [&](V* v, int64_t count) {
+        for (int64_t q = 0; q < count; ++q)
+          for (int64_t i = exist; i < kLanes; ++i) v[q][i] = 0;
+      };
+      if (exist < kLanes) clear(spectrum, 2 * t.bins);
+      if (exist < kLanes && scale) clear(scale, t.bins);
+      real_adjoint(t, spectrum, scale, buffer, lanes);
 
       if (grad_window && g >= begin) {
         for (int64_t s = 0; s < n; ++s) {
@@ -93,7 +99,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
         }
       }
       if (grad_x) {
-        const Frames at = backward.frames(A, n);
+        const Frames at = tables.frames(A, n);
         // From the last sample to the first, so that a cell gets its first frame first.
         const auto add = [&](int64_t s, V v) FS_LAMBDA {
           real* cell = A + at.offset[s];
@@ -123,6 +129,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
       for (int i = 0; i < kLanes; ++i) total += sum[s][i];
       partial[task * sums + s] = total;
     }
+    stream_fence();
   });
 
   for (int64_t clip = 0; clip < f.batch && edges && !gain; ++clip)
@@ -132,7 +139,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     for (int64_t k = 0; k < f.win_length; ++k) {
       real total = 0;
       for (int64_t task = 0; task < tasks; ++task) total += partial[task * sums + left + k];
-      grad_window[k] = total;
+      grad_window[k] = total * frame_scale(t);
     }
   }
 }

@@ -29,15 +29,12 @@ class Ending {
     if (!general_) return v;
     return each_lane(v, [h = half_power_](real s) { return std::pow(s, h); });
   }
-  // The same from |y|^2 + eps.
-  FS_INLINE V value(V power) const { return form_ == kMagnitude ? square_root(power) : raise(power); }
-
-  // d value / dy = slope * y: p (|y|^2 + eps)^(p/2 - 1), and 0 where y is 0.
-  FS_INLINE V slope(V power) const {
-    if (form_ == kMagnitude) return power < kTiny ? V{} : real(1) / square_root(power);
+  // The same for its slope: d value / dy = slope * y, p (|y|^2 + eps)^(p/2 - 1), and 0 where y is 0.
+  FS_INLINE V slope(V v) const {
+    if (form_ == kMagnitude) return v * v < kTiny ? V{} : real(1) / v;
     if (!general_) return splat(2);
     return each_lane(
-        power, [h = half_power_](real s) { return s < kTiny ? real(0) : real(2) * h * std::pow(s, h - real(1)); });
+        v, [h = half_power_](real s) { return s < kTiny ? real(0) : real(2) * h * std::pow(s, h - real(1)); });
   }
 
   FS_INLINE V compress(V u) const {
@@ -84,8 +81,9 @@ FS_INLINE V band(const fastspec_bank& bank, int64_t k, const V* bins) {
   return (a + b) + (c + d);
 }
 
-// kLanes values of a row, of which only the first `lanes` exist.
+// kLanes values of a row, of which only the first `lanes` exist. Asks for the end of those of the next group, too.
 FS_INLINE V load_some(const real* p, int64_t lanes) {
+  __builtin_prefetch(p + 2 * kLanes - 1);
   if (lanes >= kLanes) return load(p);
   V v{};
   for (int64_t i = 0; i < lanes; ++i) v[i] = p[i];

@@ -25,7 +25,10 @@ template <int R> FS_INLINE void finish_column(const Fft& f, int level, int j, V*
 
 template <int R> void first_of_frames(const Fft& f, const Frames& x, V* work) {
   const int columns = f.points / R;
+  Ahead ahead = x.ahead.half(false);
+  const int64_t share = ahead.lines / columns;
   for (int j = 0; j < columns; ++j) {
+    ahead.ask(share);
     V re[R], im[R];
     unroll<0, R>([&](auto kk) FS_LAMBDA {
       const int n = 2 * (j + columns * kk.value);
@@ -46,6 +49,81 @@ template <int R> void first_of_points(const Fft& f, const V* in, V* work) {
       im[kk.value] = p[1];
     });
     finish_column<R>(f, 0, j, re, im, work + 2 * int64_t(f.position[j]));
+  }
+}
+
+// Bins q (a) and points - q (b) of the spectrum become points q and points - q of the complex transform:
+// Z_q = g_q + conj g_{M-q} + i exp(+2 pi i q / n_fft) (g_q - conj g_{M-q}), re and im swapped for the inverse.
+FS_INLINE void fold_pair(const RealFft& t, int64_t q, V& ar, V& ai, V& br, V& bi) {
+  const real c = t.post[2 * q], s = t.post[2 * q + 1];
+  const V er = ar + br, ei = ai - bi, dr = ar - br, di = ai + bi;
+  const V tr = dr * c - di * s, ti = dr * s + di * c;
+  ar = ei + tr;
+  ai = er - ti;
+  br = tr - ei;
+  bi = er + ti;
+}
+FS_INLINE void fold_ends(V g0, V gM, V& re, V& im) {
+  re = (g0 - gM) * real(2);
+  im = (g0 + gM) * real(2);
+}
+
+// The step from the real to the complex transform and its first pass in one: columns j and columns - j hold each
+// other's mirrored bins.
+template <int R> void first_of_bins(const RealFft& t, const V* g, const V* scale, V* work) {
+  const Fft& f = *t.fft;
+  const int64_t columns = f.points / R;
+  const auto bin = [=](int64_t q, V& re, V& im) FS_LAMBDA {
+    re = g[2 * q];
+    im = g[2 * q + 1];
+    if (scale) {
+      re *= scale[q];
+      im *= scale[q];
+    }
+  };
+  const auto finish = [&](int64_t j, V* re, V* im)
+                          FS_LAMBDA { finish_column<R>(f, 0, int(j), re, im, work + 2 * int64_t(f.position[j])); };
+  {
+    V re[R], im[R], gM, none;
+    unroll<0, R>([&](auto kk) FS_LAMBDA { bin(columns * kk.value, re[kk.value], im[kk.value]); });
+    bin(f.points, gM, none);
+    fold_ends(re[0], gM, re[0], im[0]);
+    unroll<1, R / 2 + 1>([&](auto kk) FS_LAMBDA {
+      constexpr int k = kk.value;
+      if constexpr (2 * k == R) {
+        V br = re[k], bi = im[k];
+        fold_pair(t, columns * k, re[k], im[k], br, bi);
+      } else {
+        fold_pair(t, columns * k, re[k], im[k], re[R - k], im[R - k]);
+      }
+    });
+    finish(0, re, im);
+  }
+  if (columns % 2 == 0) {
+    const int64_t j = columns / 2;
+    V re[R], im[R];
+    unroll<0, R>([&](auto kk) FS_LAMBDA { bin(j + columns * kk.value, re[kk.value], im[kk.value]); });
+    unroll<0, (R + 1) / 2>([&](auto kk) FS_LAMBDA {
+      constexpr int k = kk.value;
+      if constexpr (2 * k + 1 == R) {
+        V br = re[k], bi = im[k];
+        fold_pair(t, j + columns * k, re[k], im[k], br, bi);
+      } else {
+        fold_pair(t, j + columns * k, re[k], im[k], re[R - 1 - k], im[R - 1 - k]);
+      }
+    });
+    finish(j, re, im);
+  }
+  for (int64_t j = 1; 2 * j < columns; ++j) {
+    V ar[R], ai[R], br[R], bi[R];
+    unroll<0, R>([&](auto kk) FS_LAMBDA {
+      constexpr int k = kk.value;
+      bin(j + columns * k, ar[k], ai[k]);
+      bin(columns - j + columns * (R - 1 - k), br[R - 1 - k], bi[R - 1 - k]);
+      fold_pair(t, j + columns * k, ar[k], ai[k], br[R - 1 - k], bi[R - 1 - k]);
+    });
+    finish(j, ar, ai);
+    finish(columns - j, br, bi);
   }
 }
 
@@ -94,6 +172,10 @@ FS_INLINE void put(const Bins& out, int64_t q, V re, V im) {
     *reinterpret_cast<V*>(at + kLanes) = im;
     return;
   }
+  if (out.pairs) {
+    out.pairs[2 * q] = re;
+    out.pairs[2 * q + 1] = im;
+  }
   const V power = re * re + (im * im + out.eps);
   *reinterpret_cast<V*>(at) = out.form == kMagnitude ? square_root(power) : power;
 }
@@ -114,7 +196,7 @@ FS_INLINE void put_ends(const RealFft& t, const Bins& out, V re, V im) {  // bin
 
 // The last pass and the step from the complex to the real transform in one: rows q and rows - q hold each other's
 // mirrored bins.
-template <int R> void last_to_bins(const RealFft& t, const V* work, const Bins& out) {
+template <int R> void last_to_bins(const RealFft& t, const V* work, const Bins& out, Ahead ahead) {
   const Fft& f = *t.fft;
   const int64_t rows = f.rows;
   {
@@ -129,7 +211,9 @@ template <int R> void last_to_bins(const RealFft& t, const V* work, const Bins& 
     for (int m = 0; m < (R + 1) / 2; ++m)
       put_pair(t, out, rows / 2 + rows * m, re[m], im[m], re[R - 1 - m], im[R - 1 - m]);
   }
+  const int64_t share = 2 * ahead.lines / rows;
   for (int q = 1; 2 * q < rows; ++q) {
+    ahead.ask(share);
     V ar[R], ai[R], br[R], bi[R];
     last_row<R>(f, work, q, ar, ai);
     last_row<R>(f, work, int(rows) - q, br, bi);
@@ -141,14 +225,15 @@ template <int R> void last_to_bins(const RealFft& t, const V* work, const Bins& 
 
 struct Codelet {
   void (*first_of_frames)(const Fft&, const Frames&, V*);
+  void (*first_of_bins)(const RealFft&, const V*, const V*, V*);
   void (*first_of_points)(const Fft&, const V*, V*);
   void (*middle)(const Fft&, int, V*);
   void (*last_to_points)(const Fft&, const V*, V*, int);
-  void (*last_to_bins)(const RealFft&, const V*, const Bins&);
+  void (*last_to_bins)(const RealFft&, const V*, const Bins&, Ahead);
 };
 
 template <int R> constexpr Codelet codelet() {
-  return {first_of_frames<R>, first_of_points<R>, middle<R>, last_to_points<R>, last_to_bins<R>};
+  return {first_of_frames<R>, first_of_bins<R>, first_of_points<R>, middle<R>, last_to_points<R>, last_to_bins<R>};
 }
 
 const Codelet& codelet_of(int radix) {
@@ -232,7 +317,7 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
   if (even && !f.convolution) {
     codelet_of(f.radix[0]).first_of_frames(f, x, work);
     middle_passes(f, work);
-    codelet_of(f.radix[f.passes - 1]).last_to_bins(t, work, out);
+    codelet_of(f.radix[f.passes - 1]).last_to_bins(t, work, out, x.ahead.half(true));
     return;
   }
   V* z = work;
@@ -258,37 +343,40 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
   }
 }
 
-void real_adjoint(const RealFft& t, V* g, V* work, V* out) {
+void real_adjoint(const RealFft& t, V* g, const V* scale, V* work, V* out) {
   const Fft& f = *t.fft;
   const int64_t M = f.points;
-  V* z = work;
-  V* inner = z + 2 * M;
-  if (t.n_fft % 2) {  // zero-extended bins, re and im swapped: an inverse transform whose real part is wanted
-    for (int64_t q = 0; q < M; ++q) {
-      z[2 * q] = q < t.bins ? g[2 * q + 1] : V{};
-      z[2 * q + 1] = q < t.bins ? g[2 * q] : V{};
-    }
-    complex_transform(f, z, inner, z, 1);
-    for (int64_t n = 0; n < M; ++n) out[n] = z[2 * n];
+  const bool even = t.n_fft % 2 == 0;
+  if (even && !f.convolution) {
+    codelet_of(f.radix[0]).first_of_bins(t, g, scale, work);
+    middle_passes(f, work);
+    codelet_of(f.radix[f.passes - 1]).last_to_points(f, work, out, 1);
     return;
   }
-  // Z_q = (g_q + conj g_{M-q}) / 2 + i exp(+2 pi i q / n_fft) (g_q - conj g_{M-q}) / 2, stored as (im, re).
-  const V g0 = g[0], gM = g[2 * M];
-  g[0] = g0 - gM;
-  g[1] = g0 + gM;
-  for (int64_t q = 1; 2 * q <= M; ++q) {
-    V* a = g + 2 * q;
-    V* b = g + 2 * (M - q);
-    const V ar = a[0] * real(0.5), ai = a[1] * real(0.5), br = b[0] * real(0.5), bi = b[1] * real(0.5);
-    const real c = t.post[2 * q], s = t.post[2 * q + 1];
-    const V er = ar + br, ei = ai - bi, dr = ar - br, di = ai + bi;
-    const V tr = dr * c - di * s, ti = dr * s + di * c;
-    a[0] = ei + tr;
-    a[1] = er - ti;
-    b[0] = tr - ei;
-    b[1] = er + ti;
+  for (int64_t q = 0; q < t.bins && scale; ++q) {
+    g[2 * q] *= scale[q];
+    g[2 * q + 1] *= scale[q];
   }
-  complex_transform(f, g, inner, out, 1);
+  if (even) {
+    fold_ends(g[0], g[2 * M], g[0], g[1]);
+    for (int64_t q = 1; 2 * q <= M; ++q) {
+      V* a = g + 2 * q;
+      V* b = g + 2 * (M - q);
+      V br = b[0], bi = b[1];
+      fold_pair(t, q, a[0], a[1], br, bi);
+      b[0] = br;
+      b[1] = bi;
+    }
+    complex_transform(f, g, work, out, 1);
+    return;
+  }
+  V* z = work;  // zero-extended bins, re and im swapped: an inverse transform whose real part is wanted
+  for (int64_t q = 0; q < M; ++q) {
+    z[2 * q] = q < t.bins ? g[2 * q + 1] : V{};
+    z[2 * q + 1] = q < t.bins ? g[2 * q] : V{};
+  }
+  complex_transform(f, z, z + 2 * M, z, 1);
+  for (int64_t n = 0; n < M; ++n) out[n] = z[2 * n];
 }
 
 }  // namespace FASTSPEC_NAMESPACE

@@ -16,7 +16,20 @@ struct Bins {
   real* tile;
   int64_t pitch;
   Form form;
-  real eps;  // added to the power
+  real eps;            // added to the power
+  V* pairs = nullptr;  // where (re, im) of bin q goes as well, at pairs + 2 * q
+};
+
+// Memory that will be wanted soon. The passes ask for it bit by bit: asked for at once, it would fill the queue that
+// their own loads wait in.
+struct Ahead {
+  const char* at = nullptr;
+  int64_t lines = 0;  // of 64 bytes
+
+  Ahead half(bool second) const { return {at + (second ? lines / 2 * 64 : 0), second ? lines - lines / 2 : lines / 2}; }
+  FS_INLINE void ask(int64_t some) {
+    for (; some > 0; --some, at += 64) __builtin_prefetch(at);
+  }
 };
 
 // Samples of the frames: sample s of the kLanes frames stands at samples + offset[s] and is multiplied by window[s],
@@ -25,15 +38,16 @@ struct Frames {
   const real* samples;
   const int* offset;
   const real* window;
+  Ahead ahead = {};
 };
 inline real frame_scale(const RealFft& t) { return t.n_fft % 2 ? real(1) : real(0.5); }
 
 // Bins 0 .. n_fft / 2 of the frames. work: work_size() vectors.
 void real_transform(const RealFft& t, const Frames& frames, V* work, const Bins& out);
 
-// The adjoint: out[n] = sum over the bins f of Re(g_f exp(+2 pi i f n / n_fft)), n < n_fft. g holds bins of (re, im)
-// and is overwritten.
-void real_adjoint(const RealFft& t, V* g, V* work, V* out);
+// The adjoint: out[n] = sum over the bins f of Re(scale_f g_f exp(+2 pi i f n / n_fft)) / frame_scale(), n < n_fft. g
+// holds bins of (re, im) and is overwritten; scale, one vector a bin, may be null.
+void real_adjoint(const RealFft& t, V* g, const V* scale, V* work, V* out);
 
 int64_t work_size(const RealFft& t);
 

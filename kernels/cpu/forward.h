@@ -45,7 +45,7 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
       const int64_t slot = (g - begin) % groups_a_tile, first = (g - slot) * kLanes;
       if (g > begin) r.advance(g);
       real* bins = tile + (keep ? slot * width : 0);
-      const Frames frames = preparation.apply(tables.frames(r.samples(), l.n_fft), memory + work);
+      const Frames frames = preparation.apply(tables.frames(r.samples(), l.n_fft, r.ahead(g)), memory + work);
       real_transform(t, frames, buffer, Bins{bins, pitch, form, eps});
       visit(Tile{bins, tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes), slot,
                  slot + 1 == groups_a_tile || g + 1 == end},
@@ -53,23 +53,6 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
     }
     stream_fence();
   });
-}
-
-// Results larger than the caches go past them; smaller ones stay for whoever reads them next.
-inline bool past_caches(int64_t values) { return values * int64_t(sizeof(real)) > (int64_t(4) << 20); }
-
-inline void write_row(real* to, const real* from, int64_t count, bool past) {
-  if (!past) {
-    int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
-    for (; i < count; ++i) to[i] = from[i];
-    return;
-  }
-  int64_t i = 0;
-  const int64_t misaligned = int64_t(reinterpret_cast<uintptr_t>(to) % sizeof(V)) / int64_t(sizeof(real));
-  for (const int64_t head = std::min(count, (kLanes - misaligned) % kLanes); i < head; ++i) to[i] = from[i];
-  for (; i + kLanes <= count; i += kLanes) stream(to + i, load(from + i));
-  for (; i < count; ++i) to[i] = from[i];
 }
 
 // Groups whose tile of so many rows fills about half a megabyte, at most 128 frames.

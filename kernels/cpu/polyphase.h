@@ -55,8 +55,8 @@ class FrameTables {
   FrameTables(const FrameTables&) = delete;
   FrameTables& operator=(const FrameTables&) = delete;
 
-  Frames frames(const real* samples, int64_t n_fft) const {
-    return {samples, reinterpret_cast<const int*>(memory_ + n_fft), memory_};
+  Frames frames(const real* samples, int64_t n_fft, Ahead ahead = {}) const {
+    return {samples, reinterpret_cast<const int*>(memory_ + n_fft), memory_, ahead};
   }
 
  private:
@@ -116,10 +116,11 @@ template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t
 
 // Drops unit 0: every other moves one place to the left.
 inline void shift_units(const Layout& l, real* S) {
-  for (int64_t h = 0; h < l.rows; ++h) {
-    V* row = reinterpret_cast<V*>(S + h * l.pitch);
-    for (int64_t u = 1; u < l.units; ++u) row[u - 1] = row[u];
-  }
+  for (int64_t u = 1; u < l.units; ++u)  // the outer loop: the inner one is then no call of memmove a row
+    for (int64_t h = 0; h < l.rows; ++h) {
+      V* row = reinterpret_cast<V*>(S + h * l.pitch);
+      row[u - 1] = row[u];
+    }
 }
 
 // The polyphase matrix of one clip, moved along it a group of kLanes frames at a time.
@@ -137,6 +138,13 @@ class Reader {
     fill((group + l_.units - 1) * kLanes, l_.units - 1);
   }
   const real* samples() const { return S_; }
+  // What the next advance() will read of the clip.
+  Ahead ahead(int64_t group) const {
+    const int64_t first = std::clamp<int64_t>(l_.hop * (group + l_.units) * kLanes - l_.pad, 0, l_.samples);
+    const int64_t count = l_.hop > l_.n_fft ? 0 : std::min(l_.hop * kLanes, l_.samples - first);
+    const int64_t bytes = x_.int16 ? int64_t(sizeof(int16_t)) : int64_t(sizeof(real));
+    return {static_cast<const char*>(x_.data) + (clip_ * x_.stride + first) * bytes, count * bytes / 64};
+  }
 
  private:
   void fill(int64_t m, int64_t unit) {
@@ -151,15 +159,31 @@ class Reader {
   real *S_, *line_;
 };
 
+// Results larger than the caches go past them; smaller ones stay for whoever reads them next.
+inline bool past_caches(int64_t values) { return values * int64_t(sizeof(real)) > (int64_t(4) << 20); }
+
+inline void write_row(real* to, const real* from, int64_t count, bool past) {
+  int64_t i = 0;
+  if (!past) {
+    for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
+    for (; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  const int64_t misaligned = int64_t(reinterpret_cast<uintptr_t>(to) % sizeof(V)) / int64_t(sizeof(real));
+  for (const int64_t head = std::min(count, (kLanes - misaligned) % kLanes); i < head; ++i) to[i] = from[i];
+  for (; i + kLanes <= count; i += kLanes) stream(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
 // ---- lanes to clip ----------------------------------------------------------------------------------------------
 
 // Writes unit 0 of A, the finished samples of frames m .. m + kLanes - 1, to where they lie: inside the clip to x,
-// in the padding to edge [2 * pad], left part first. Each position is written by exactly one call.
-inline void drain_unit(const Layout& l, const real* A, int64_t m, real* x, real* edge, real* line) {
+// in the padding to edge [2 * pad], left part first. Each position is written by exactly one call. past: see write_row.
+inline void drain_unit(const Layout& l, const real* A, int64_t m, real* x, real* edge, real* line, bool past) {
   const int64_t first = l.hop * m - l.pad;
   const bool inside = first >= 0 && first + l.hop * kLanes <= l.samples && l.rows == l.hop;
-  real* to = inside ? x + first : line;
-  const int64_t step = inside ? l.hop : l.rows;
+  real* to = inside && !past ? x + first : line;
+  const int64_t step = l.rows;
   if (l.rows < kLanes) {
     for (int64_t h = 0; h < l.rows; ++h)
       for (int64_t i = 0; i < kLanes; ++i) to[step * i + h] = A[h * l.pitch + i];
@@ -172,7 +196,10 @@ inline void drain_unit(const Layout& l, const real* A, int64_t m, real* x, real*
       unroll<0, kLanes>([&](auto i) FS_LAMBDA { store(to + step * i.value + h, v[i.value]); });
     }
   }
-  if (inside) return;
+  if (inside) {
+    if (past) write_row(x + first, line, l.hop * kLanes, past);
+    return;
+  }
   for (int64_t i = 0; i < kLanes; ++i) {
     const int64_t s0 = first + l.hop * i, stop = std::min(l.hop, l.samples + l.pad - s0);  // a hop may leave the clip
     for (int64_t h = 0; h < stop; ++h) {

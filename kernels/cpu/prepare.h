@@ -38,7 +38,7 @@ class Preparation {
       before = z;
     }
     for (int64_t n = end_; n < n_fft_; ++n) to[n] = V{};
-    return {memory, offset_.data(), raw.window};
+    return {memory, offset_.data(), raw.window, raw.ahead};
   }
 
   // In place: gradients of the windowed, prepared samples to those of the samples themselves.

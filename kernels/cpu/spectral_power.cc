@@ -54,45 +54,38 @@ void spectral_power_backward(const fastspec_frames& f, const void* grad_, const 
   const Ending ending(description);
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const int64_t bins = t.bins, rows = bank.bands > 0 ? bank.bands : f.onesided ? bins : f.n_fft;
-  const int64_t spare = bank.bands > 0 ? 2 * bins : 0;
-
   const auto source = [&, ending, bank](const Group& group) {
-    V* y = group.spectrum;
-    real_transform(t, group.frames, group.work, Bins{reinterpret_cast<real*>(y), 2 * kLanes, kComplex, 0});
+    V* left = group.spare;  // of the transform: power or magnitude
+    V* scale = left + bins;
+    real_transform(t, group.frames, group.work,
+                   Bins{reinterpret_cast<real*>(left), kLanes, ending.form(), ending.eps(), group.spectrum});
     const real* grad = static_cast<const real*>(grad_) + group.clip * rows * f.frames + group.first;
-    const auto power = [&](int64_t q) FS_LAMBDA {
-      const V re = y[2 * q], im = y[2 * q + 1];
-      return re * re + (im * im + ending.eps());
-    };
-    const auto scale = [&](int64_t q, V by) FS_LAMBDA {
-      y[2 * q] *= by;
-      y[2 * q + 1] *= by;
-    };
     if (bank.bands == 0) {
       for (int64_t q = 0; q < bins; ++q) {
         V g = load_some(grad + q * f.frames, group.lanes);
         if (!f.onesided && q > 0 && 2 * q < f.n_fft) g += load_some(grad + (f.n_fft - q) * f.frames, group.lanes);
-        const V p = power(q);
-        if (ending.logarithm()) g *= ending.compress_slope(ending.value(p));
-        scale(q, g * ending.slope(p));
+        if (ending.logarithm()) g *= ending.compress_slope(ending.raise(left[q]));
+        scale[q] = g * ending.slope(left[q]);
       }
-      return;
+      return scale;
     }
-    V *value = group.spare, *grad_value = value + bins;
-    for (int64_t q = 0; q < bins; ++q) {
-      value[q] = ending.value(power(q));
-      grad_value[q] = V{};
+    V* value = left;
+    if (ending.general_power()) {
+      value = scale + bins;
+      for (int64_t q = 0; q < bins; ++q) value[q] = ending.raise(left[q]);
     }
+    std::fill_n(scale, bins, V{});
     for (int64_t k = 0; k < bank.bands; ++k) {
       V g = load_some(grad + k * f.frames, group.lanes);
       if (ending.logarithm()) g *= ending.compress_slope(band(bank, k, value));
       const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
-      V* to = grad_value + bank.start[k];
+      V* to = scale + bank.start[k];
       for (int64_t i = 0; i < bank.count[k]; ++i) to[i] += g * w[i];
     }
-    for (int64_t q = 0; q < bins; ++q) scale(q, grad_value[q] * ending.slope(power(q)));
+    for (int64_t q = 0; q < bins; ++q) scale[q] *= ending.slope(left[q]);
+    return scale;
   };
-  walk_adjoint(f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), spare, source);
+  walk_adjoint(f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), 3 * bins, source);
 }
 
 }  // namespace FASTSPEC_NAMESPACE
