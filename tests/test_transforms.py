@@ -17,11 +17,12 @@ import fastspec.functional as F
 import fastspec.transforms as T
 
 NAMES = [
-    "AmplitudeToDB", "GriffinLim", "InverseMelScale", "InverseSpectrogram", "LFCC", "MFCC", "MelScale",
-    "MelSpectrogram", "Spectrogram",
+    "AmplitudeToDB", "ComputeDeltas", "FrequencyMasking", "GriffinLim", "InverseMelScale", "InverseSpectrogram", "LFCC",
+    "MFCC", "MelScale", "MelSpectrogram", "PitchShift", "SpecAugment", "SpectralCentroid", "Spectrogram", "TimeMasking",
+    "TimeStretch",
 ]  # fmt: skip
 FUNCTION_NAMES = [
-    "griffinlim",
+    "compute_deltas", "griffinlim", "mask_along_axis", "mask_along_axis_iid", "pitch_shift", "spectral_centroid",
     "amplitude_to_DB", "create_dct", "inverse_spectrogram", "linear_fbanks", "melscale_fbanks", "spectrogram",
 ]  # fmt: skip
 MEL = {"n_fft": 256, "n_mels": 20}
@@ -38,12 +39,17 @@ def signature(function):
 
 
 OURS = [
+    "CQT",
+    "CombinedFrequencyPeriodicity",
     "Gammatonegram",
     "InverseMelSpectrogram",
     "KaldiFbank",
     "KaldiMFCC",
     "KaldiSpectrogram",
+    "PCEN",
     "STFT",
+    "SpectralFeatures",
+    "VQT",
 ]  # see their own test files; fmt: skip
 
 
