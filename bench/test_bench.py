@@ -54,3 +54,11 @@ def test_trainable_prints_its_table() -> None:
     assert done.returncode == 0, done.stderr
     assert "wrong" not in done.stdout
     assert len(re.findall(r"(?m)^\| (?:forward|both) \| fastspec", done.stdout)) == 4
+
+
+def test_inverse_prints_its_table() -> None:
+    command = [sys.executable, "-m", "bench.inverse", "--rounds", "1", "--budget", "0", "--seconds", "0.5"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "wrong" not in done.stdout
+    assert len(re.findall(r"(?m)^\| (?:istft|stft, istft, gradient|Griffin-Lim, 32 rounds) \|", done.stdout)) == 12

@@ -32,3 +32,15 @@ def test_keyword_classifier():
     right = [float(percent) for percent in re.findall(r"([\d.]+)% of 400", run("keyword_classifier.py"))]
     assert len(right) == 2
     assert min(right) > 50
+
+
+def test_reconstruct(tmp_path):
+    text = run("reconstruct.py", "--out", tmp_path)
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith(("| music", "| speech"))]
+    assert len(rows) == 14
+    assert len(list(tmp_path.glob("*.wav"))) == 14
+    for row in rows:
+        if "complex" in row[1]:
+            assert float(row[2]) > 130
+        elif "no rounds" not in row[1]:
+            assert float(row[3]) < -10
