@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ __all__ = [
     "tiles",
 ]
 
+T = TypeVar("T")
 MIN_N_FFT, MAX_N_FFT = 16, 16384
 PAD_MODES = {"none": 0, "constant": 1, "reflect": 2, "replicate": 3, "circular": 4}
 SAMPLES = (torch.float32, torch.float64, torch.int16, torch.float16, torch.bfloat16)
@@ -323,37 +325,49 @@ def sum_launch(real: torch.dtype, columns: int) -> Launch:
 
 # ---- filterbank and ending ------------------------------------------------------------------------------------------
 
-_banks: dict[tuple[int, FramePlan], tuple[weakref.ref[Tensor], int, dict[str, Any]]] = {}
+_derived: dict[tuple[Any, ...], tuple[weakref.ref[Tensor], int, Any]] = {}
+
+
+def derived(bank: Tensor, what: tuple[Any, ...], build: Callable[[Tensor], T]) -> T:
+    """build(bank), remembered under `what` while the tensor lives unchanged; see `may_change`."""
+    key = (id(bank), *what)
+    known = _derived.get(key)
+    if known is not None and known[0]() is bank and known[1] == bank._version and not bank.requires_grad:
+        return known[2]
+    made = build(bank.detach())
+    if not may_change(bank):
+        _derived[key] = weakref.ref(bank, lambda _: _derived.pop(key, None)), bank._version, made
+    return made
+
+
+def may_change(bank: Tensor) -> bool:
+    """True where nothing may be remembered of a bank: its version counts changes, but not for a trainable one, which
+    old optimisers change through `.data` unnoticed, nor while a CUDA graph is captured, whose memory is its own."""
+    return bank.requires_grad or bank.is_inference() or (bank.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def bank_args(bank: Tensor | None, plan: FramePlan) -> dict[str, Any]:
     """The fields of `Bank` in kernels/cuda/ending.cuh: the weights as they are, and where they are not zero.
 
-    Where is found on the device, without a look from here, and remembered while the tensor lives unchanged (its
-    version counts changes). Not for a trainable bank, which old optimisers change through `.data` unnoticed, nor
-    while a CUDA graph is captured, whose memory is its own.
+    Where is found on the device, without a look from here.
     """
     if bank is None:
         return {"weights": None, "bands": None, "bins": None, "count": 0}
-    key = (id(bank), plan)
-    known = _banks.get(key)
-    if known is not None and known[0]() is bank and known[1] == bank._version and not bank.requires_grad:
-        return known[2]
-    weights = bank.detach().contiguous()
+    return derived(bank, ("bank", plan), lambda bank: _bank_args(bank, plan))
+
+
+def _bank_args(bank: Tensor, plan: FramePlan) -> dict[str, Any]:
+    weights = bank.contiguous()
     n_bins = plan.n_fft // 2 + 1
     used = weights != 0
     if not plan.onesided:  # the powers of both halves are the same: band k has bin q and its mirror image
         mirrored = used[n_bins:].flip(0)
         used = used[:n_bins].clone()
         used[1 : 1 + mirrored.shape[0]] |= mirrored
-    args = {"weights": weights, "bands": _support(used), "bins": _support(used.mT), "count": bank.shape[1]}
-    capturing = bank.is_cuda and torch.cuda.is_current_stream_capturing()
-    if not (bank.requires_grad or bank.is_inference() or capturing):
-        _banks[key] = weakref.ref(bank, lambda _: _banks.pop(key, None)), bank._version, args
-    return args
+    return {"weights": weights, "bands": support(used), "bins": support(used.mT), "count": bank.shape[1]}
 
 
-def _support(used: Tensor) -> Tensor:
+def support(used: Tensor) -> Tensor:
     """[columns, 2] int32: the first row that is used in each column of [rows, columns], and the one behind the last."""
     rows = torch.arange(used.shape[0], device=used.device)[:, None]
     first = rows.where(used, used.shape[0]).amin(0)

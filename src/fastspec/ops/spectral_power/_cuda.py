@@ -8,6 +8,7 @@ from torch import Tensor
 from ..._launch import C_NAMES, Kernel, Launch
 from ...plan import Ending, FramePlan
 from .. import _cuda as cuda
+from .. import _cuda_warp as warp
 from .._cuda import refuse
 
 __all__ = ["backward", "choose_backward", "choose_forward", "forward", "refuse"]
@@ -52,10 +53,13 @@ def forward(
     if out is None:
         rows = plan.n_bins if bank is None else bank.shape[1]
         out = torch.empty(clips.leading, rows, clips.frames, dtype=real, device=x.device)
+    x, window = x.contiguous(), window.contiguous()
+    if warp.forward(x, window, bank, plan, ending, out, clips):
+        return out
     choice = choose_forward(plan, x.dtype, out.dtype, clips)
     choice(
-        x=x.contiguous(),
-        window=window.contiguous(),
+        x=x,
+        window=window,
         out=out,
         f=cuda.frames_args(plan, clips),
         t=cuda.fft_args(plan.n_fft, real, x.device),
@@ -84,12 +88,17 @@ def backward(
     clips = clips or cuda.Clips.uniform(x.shape[0], x.shape[1], plan)
     real = cuda.real_of(x.dtype)
     bands = 0 if bank is None else bank.shape[1]
+    grad, x, window = grad.contiguous(), x.contiguous(), window.contiguous()
+    if need_x and not need_window:
+        grad_x = warp.backward(grad, x, window, bank, plan, ending, clips)
+        if grad_x is not None:
+            return grad_x, None
     choice, shares = choose_backward(plan, x.dtype, bands, clips, need_x, need_window)
     grads = cuda.Gradients(plan, clips, shares, real, x.device, need_x, need_window)
     choice(
-        grad_out=grad.contiguous(),
-        x=x.contiguous(),
-        window=window.contiguous(),
+        grad_out=grad,
+        x=x,
+        window=window,
         f=cuda.frames_args(plan, clips),
         t=cuda.fft_args(plan.n_fft, real, x.device),
         bank=cuda.bank_args(bank, plan),
