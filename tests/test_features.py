@@ -159,6 +159,15 @@ def test_features_with_other_arguments(clips):
         np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dynamo instantiates torch.autograd.Function
+def test_features_compile(clips):
+    module = transforms.SpectralFeatures(22050)
+    x = clips.float()
+    torch.testing.assert_close(torch.compile(module, fullgraph=True, backend="eager")(x), module(x))
+    s = module.spectrogram(x)
+    torch.testing.assert_close(torch.compile(F.pcen, fullgraph=True, backend="eager")(s), F.pcen(s))
+
+
 def test_features_of_silence():
     x = torch.zeros(2, 5000, requires_grad=True)
     y = transforms.SpectralFeatures(22050)(x)

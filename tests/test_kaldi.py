@@ -248,5 +248,9 @@ def test_modules():
 def test_compiles():
     """One graph, without breaks."""
     x = torch.randn(2, 3000, generator=torch.Generator().manual_seed(8))
+    compiled = torch.compile(lambda x: kaldi.mfcc(x, num_mel_bins=27, vtln_warp=1.05), fullgraph=True, backend="eager")
+    torch.testing.assert_close(
+        compiled(x), kaldi.mfcc(x, num_mel_bins=27, vtln_warp=1.05)
+    )  # its bank made while traced
     module = transforms.KaldiFbank(num_mel_bins=20, use_energy=True)
     torch.testing.assert_close(torch.compile(module, fullgraph=True, backend="eager")(x), module(x))

@@ -22,7 +22,9 @@ _constants: dict[tuple, Tensor] = {}
 def constant(build: str, args: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
     """``bases.<build>(*args)``, cast last and kept for the next call with the same arguments."""
     if torch.compiler.is_compiling():
-        args = tuple(operator.index(a) if isinstance(a, int) else a for a in args)  # symbolic sizes become numbers
+        args = tuple(
+            operator.index(a) if isinstance(a, int) and not isinstance(a, bool) else a for a in args
+        )  # symbolic sizes become numbers
         return _make_constant(build, args, dtype, device)
     key = (build, args, dtype, device)
     try:

@@ -12,6 +12,7 @@ argument, its value and what is allowed.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -136,7 +137,7 @@ def spectral_contrast(
     Returns:
         [..., n_bands + 1, M].
     """
-    hertz = _hertz(specgram, sample_rate)[:, 0]
+    n_bins, half = _hertz(specgram, sample_rate).shape[0], 0.5 * sample_rate
     fmin, n_bands = real("fmin", fmin, 0.0, strict=True), integer("n_bands", n_bands, 1)
     if not 0 < real("quantile", quantile) < 1:
         raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}")
@@ -148,11 +149,12 @@ def spectral_contrast(
         )
     peaks, valleys = [], []
     for k, (low, high) in enumerate(pairwise(edges)):
-        inside = ((hertz >= low) & (hertz <= high)).nonzero().flatten()
-        if not len(inside):
+        first = math.ceil(low / half * (n_bins - 1))
+        last = min(n_bins - 1, math.floor(high / half * (n_bins - 1)))
+        if first > last:
             raise ValueError(f"specgram: no bin lies from {low:g} to {high:g} Hz; expected a larger n_fft or fmin")
-        first = int(inside[0]) - (k > 0)  # librosa's bands: one bin more below, the last but one above
-        last = len(hertz) if k == n_bands else int(inside[-1]) + 1
+        first -= k > 0  # librosa's bands: one bin more below, none at the upper edge but the last band's
+        last = n_bins if k == n_bands else last + 1
         some = max(1, round(quantile * (last - first)))
         ordered = specgram[..., first : last - (k < n_bands), :].sort(-2).values
         valleys.append(ordered[..., :some, :].mean(-2))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils._python_dispatch import _disable_current_modes
 
 from .._checks import flag, integer, one_of, real
 from .dct import create_dct
@@ -106,12 +108,17 @@ def _bank(
 
 
 def _mel(hz: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1127 ln(1 + f / 700); the logarithm by torch, whose last bit is not always NumPy's."""
-    return np.float32(1127) * torch.from_numpy(np.float32(1) + hz / np.float32(700)).log().numpy()
+    return np.float32(1127) * _by_torch(torch.log, np.float32(1) + hz / np.float32(700))
 
 
 def _hz(mel: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.float32(700) * (torch.from_numpy(mel / np.float32(1127)).exp().numpy() - np.float32(1))
+    return np.float32(700) * (_by_torch(torch.exp, mel / np.float32(1127)) - np.float32(1))
+
+
+def _by_torch(function: Callable[[torch.Tensor], torch.Tensor], x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """torch's logarithm or exponential, whose last bit is not always NumPy's; numbers, even while a tracer watches."""
+    with _disable_current_modes():
+        return function(torch.from_numpy(x)).numpy()
 
 
 def _warped(
