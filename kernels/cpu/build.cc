@@ -3,8 +3,9 @@
 namespace FASTSPEC_NAMESPACE {
 
 const fastspec::Kernels& kernels() {
-  static constexpr fastspec::Kernels all = {frame_transform,         overlap_add, basis_grad,       spectral_power,
-                                            spectral_power_backward, inverse,     restore_magnitude};
+  static constexpr fastspec::Kernels all = {
+      frame_transform,   overlap_add, basis_grad, spectral_power, spectral_power_backward, inverse,
+      restore_magnitude, dense_size,  dense_pack, dense_unpack,   dense_transform,         dense_gradient};
   return all;
 }
 

@@ -116,6 +116,22 @@ bool good_ending(const fastspec_ending* e) {
          !std::isnan(e->floor) && !std::isnan(e->scale);
 }
 
+bool good_rows(const fastspec_rows* r) {
+  constexpr int64_t large = int64_t(1) << 40;
+  if (!r || r->rows < 1 || r->rows > large || r->taps < 1 || !r->start || !r->stop || !r->offset) return false;
+  for (int64_t f = 0; f < r->rows; ++f)
+    if (r->start[f] < 0 || r->stop[f] <= r->start[f] || r->stop[f] > large || r->offset[f] < 0 ||
+        r->offset[f] + r->stop[f] - r->start[f] > r->taps)
+      return false;
+  return r->dtype == FASTSPEC_F32 || r->dtype == FASTSPEC_F64;
+}
+
+bool good_tile(const fastspec_tile* t) {
+  constexpr int64_t large = int64_t(1) << 40;
+  return t && t->clips >= 1 && t->clips <= large && t->frames >= 1 && t->frames <= large && t->hop >= 1 &&
+         t->hop <= large && t->stride >= 0;
+}
+
 template <class Run> int guarded(int dtype, Run&& run) {
   try {
     const Level* level = current_level.load(std::memory_order_relaxed);
@@ -201,6 +217,34 @@ int fastspec_spectral_power_backward(const fastspec_frames* f, const void* grad,
     k.spectral_power_backward(*f, grad, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending,
                               grad_x, grad_window);
   });
+}
+
+int64_t fastspec_dense_size(const fastspec_rows* r) {
+  int64_t size = 0;
+  if (good_rows(r)) guarded(r->dtype, [&](const Kernels& k) { size = k.dense_size(*r); });
+  return size;
+}
+
+int fastspec_dense_pack(const fastspec_rows* r, const void* basis, void* panels) {
+  if (!good_rows(r) || !basis || !panels) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_pack(*r, basis, panels); });
+}
+
+int fastspec_dense_unpack(const fastspec_rows* r, const void* panels, void* basis) {
+  if (!good_rows(r) || !basis || !panels) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_unpack(*r, panels, basis); });
+}
+
+int fastspec_dense_transform(const fastspec_rows* r, const fastspec_tile* t, const void* x, const void* panels,
+                             void* z) {
+  if (!good_rows(r) || !good_tile(t) || !x || !panels || !z) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_transform(*r, *t, x, panels, z); });
+}
+
+int fastspec_dense_gradient(const fastspec_rows* r, const fastspec_tile* t, const void* x, const void* z,
+                            void* panels) {
+  if (!good_rows(r) || !good_tile(t) || !x || !panels || !z) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_gradient(*r, *t, x, z, panels); });
 }
 
 void fastspec_advise(void* array, int64_t bytes) {

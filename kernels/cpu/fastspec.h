@@ -104,6 +104,34 @@ FASTSPEC_API int fastspec_spectral_power_backward(const fastspec_frames* frames,
                                                   const fastspec_bank* bank, const fastspec_ending* ending,
                                                   void* grad_x, void* grad_window);
 
+/* A dense basis: F rows, row f on the samples start[f] to stop[f] of a frame, its taps at offset[f] of a packed basis
+ * [2, taps] (real parts over imaginary parts). Rows whose supports are alike should follow each other: kernels take
+ * a few at a time, on the union of their supports. */
+typedef struct {
+  int64_t rows, taps;
+  const int64_t *start, *stop, *offset; /* [F], 0 <= start < stop */
+  int32_t dtype, threads;               /* F32 or F64 */
+} fastspec_rows;
+
+/* Frames of clips that are padded already: frame m of clip b begins at x[b * stride + m * hop]. */
+typedef struct {
+  int64_t clips, frames, hop, stride;
+} fastspec_tile;
+
+/* The basis as kernels read it, "panels" of fastspec_dense_size() numbers (0 for a bad argument): good for the SIMD
+ * level that they were made at. */
+FASTSPEC_API int64_t fastspec_dense_size(const fastspec_rows* rows);
+FASTSPEC_API int fastspec_dense_pack(const fastspec_rows* rows, const void* basis, void* panels);
+FASTSPEC_API int fastspec_dense_unpack(const fastspec_rows* rows, const void* panels, void* basis);
+
+/* z [2, F, clips * frames]: real over imaginary parts of every row times every frame */
+FASTSPEC_API int fastspec_dense_transform(const fastspec_rows* rows, const fastspec_tile* tile, const void* x,
+                                          const void* panels, void* z);
+
+/* Its adjoint in the basis, added to panels */
+FASTSPEC_API int fastspec_dense_gradient(const fastspec_rows* rows, const fastspec_tile* tile, const void* x,
+                                         const void* z, void* panels);
+
 /* Asks the system for huge pages under a fresh large array; harmless where there are none. */
 FASTSPEC_API void fastspec_advise(void* array, int64_t bytes);
 

@@ -23,6 +23,11 @@ struct Kernels {
                   void* x);
   void (*restore_magnitude)(int64_t count, int threads, const void* y, void* previous, const void* magnitude,
                             double momentum);
+  int64_t (*dense_size)(const fastspec_rows&);
+  void (*dense_pack)(const fastspec_rows&, const void* basis, void* panels);
+  void (*dense_unpack)(const fastspec_rows&, const void* panels, void* basis);
+  void (*dense_transform)(const fastspec_rows&, const fastspec_tile&, const void* x, const void* panels, void* z);
+  void (*dense_gradient)(const fastspec_rows&, const fastspec_tile&, const void* x, const void* z, void* panels);
 };
 
 }  // namespace fastspec

@@ -126,6 +126,40 @@ NB_MODULE(_native, m) {
           });
         });
 
+  const auto rows_of = [](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                          int threads) {
+    return fastspec_rows{rows,  taps,   pointer<int64_t>(start), pointer<int64_t>(stop), pointer<int64_t>(offset),
+                         dtype, threads};
+  };
+  m.def("dense_size",
+        [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype, int threads) {
+          const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+          return fastspec_dense_size(&r);
+        });
+  m.def("dense_pack", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                          int threads, uintptr_t basis, uintptr_t panels) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    run([&] { return fastspec_dense_pack(&r, pointer<void>(basis), pointer<void>(panels)); });
+  });
+  m.def("dense_unpack", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                            int threads, uintptr_t panels, uintptr_t basis) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    run([&] { return fastspec_dense_unpack(&r, pointer<void>(panels), pointer<void>(basis)); });
+  });
+  m.def("dense_transform", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                               int threads, int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t x,
+                               uintptr_t panels, uintptr_t z) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    const fastspec_tile t{clips, frames, hop, stride};
+    run([&] { return fastspec_dense_transform(&r, &t, pointer<void>(x), pointer<void>(panels), pointer<void>(z)); });
+  });
+  m.def("dense_gradient", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                              int threads, int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t x,
+                              uintptr_t z, uintptr_t panels) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    const fastspec_tile t{clips, frames, hop, stride};
+    run([&] { return fastspec_dense_gradient(&r, &t, pointer<void>(x), pointer<void>(z), pointer<void>(panels)); });
+  });
   m.def("same_bytes", [](uintptr_t a, uintptr_t b, size_t size) {
     return std::memcmp(pointer<void>(a), pointer<void>(b), size) == 0;
   });

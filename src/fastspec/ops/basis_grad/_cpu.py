@@ -1,4 +1,4 @@
-"""basis_grad on the CPU: kernels/cpu/basis_grad.cc, and for dense bases the products of ops/_dense.py."""
+"""basis_grad on the CPU: kernels/cpu/basis_grad.cc, and for dense bases the walk of ops/_dense.py."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def forward(x: Tensor, y: Tensor, plan: Plan, out: Tensor | None = None) -> Tens
 def _dense_forward(x: Tensor, y: Tensor, plan: DensePlan, out: Tensor | None) -> Tensor:
     y, padded = y.resolve_conj(), dense.pad(x, plan)
     walk = dense.Walk(plan, y.shape[0], y.shape[2], y.dtype.to_real())
-    grads = walk.grads()
+    panels = walk.no_products()
     for tile, z in walk.tiles():
         walk.load(y, tile, z)
-        walk.add_products(padded, grads, tile, z)
-    g = walk.pack(grads)
+        walk.add_products(padded, panels, tile, z)
+    g = walk.unpack(panels)
     return g if out is None else out.copy_(g)

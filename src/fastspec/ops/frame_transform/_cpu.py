@@ -1,4 +1,4 @@
-"""frame_transform on the CPU: kernels/cpu/frame_transform.cc, and for dense bases the products of ops/_dense.py."""
+"""frame_transform on the CPU: kernels/cpu/frame_transform.cc, and for dense bases the walk of ops/_dense.py."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def forward(x: Tensor, basis: Tensor, plan: Plan, out: Tensor | None = None) -> 
 def _dense_forward(x: Tensor, basis: Tensor, plan: DensePlan, out: Tensor | None) -> Tensor:
     batch, frames = x.shape[0], plan.n_frames(x.shape[1])
     y = cpu.empty((batch, plan.n_bins, frames), basis.dtype.to_complex()) if out is None else out
-    padded, weights = dense.pad(x, plan), dense.weights_of(basis, plan)
-    walk = dense.Walk(plan, batch, frames, basis.dtype)
+    padded, walk = dense.pad(x, plan), dense.Walk(plan, batch, frames, basis.dtype)
+    panels = walk.pack(basis)
     for tile, z in walk.tiles():
-        walk.transform(padded, weights, tile, z)
+        walk.transform(padded, panels, tile, z)
         walk.store(y, tile, z)
     return y

@@ -1,4 +1,4 @@
-"""overlap_add on the CPU: kernels/cpu/overlap_add.cc, and for dense bases the products of ops/_dense.py."""
+"""overlap_add on the CPU: kernels/cpu/overlap_add.cc, and for dense bases the walk of ops/_dense.py."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def forward(y: Tensor, basis: Tensor, plan: Plan, length: int, out: Tensor | Non
 
 def _dense_forward(y: Tensor, basis: Tensor, plan: DensePlan, length: int, out: Tensor | None) -> Tensor:
     batch, _, frames = y.shape
-    y, weights = y.resolve_conj(), dense.weights_of(basis, plan)
-    padded = basis.new_zeros(batch, length + 2 * plan.pad)
+    y, padded = y.resolve_conj(), basis.new_zeros(batch, length + 2 * plan.pad)
     walk = dense.Walk(plan, batch, frames, basis.dtype)
+    weights = walk.weights(basis)
     for tile, z in walk.tiles():
         walk.load(y, tile, z)
         walk.add_frames(padded, weights, tile, z)

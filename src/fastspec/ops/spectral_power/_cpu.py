@@ -1,4 +1,4 @@
-"""spectral_power on the CPU: kernels/cpu/spectral_power.cc, and for dense bases the products of ops/_dense.py."""
+"""spectral_power on the CPU: kernels/cpu/spectral_power.cc, and for dense bases the walk of ops/_dense.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ...plan import DensePlan, Ending, Plan
 from .. import _cpu as cpu
 from .. import _dense as dense
 from .._cpu import refuse
-from .reference import raise_energy
 
 __all__ = ["backward", "forward", "forward_keeping", "refuse"]
 
@@ -95,13 +94,13 @@ def _dense_forward(
     batch, frames = x.shape[0], plan.n_frames(x.shape[1])
     n_bands = plan.n_bins if bank is None else bank.shape[1]
     out = cpu.empty((batch, n_bands, frames), basis.dtype) if out is None else out
-    padded, weights = dense.pad(x, plan), dense.weights_of(basis, plan)
-    walk = dense.Walk(plan, batch, frames, basis.dtype)
+    padded, walk = dense.pad(x, plan), dense.Walk(plan, batch, frames, basis.dtype)
+    panels = walk.pack(basis)
     for tile, z in walk.tiles():
-        walk.transform(padded, weights, tile, z)
+        walk.transform(padded, panels, tile, z)
         if y is not None:
             walk.store(y, tile, z)
-        u = dense.result_of(raise_energy(walk.energy(z, ending), ending), bank, ending)
+        u = dense.result_of(walk.energy(z, ending), bank, ending)
         dense.part(out, tile).copy_(u.view(n_bands, -1, tile[3] - tile[2]).transpose(0, 1))
     return out
 
@@ -118,22 +117,23 @@ def _dense_backward(
     y: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """The gradients in x and in the basis; that in the spectrum is never in memory."""
-    padded, weights = dense.pad(x, plan), dense.weights_of(basis, plan)
+    padded, walk = dense.pad(x, plan), dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
+    panels = walk.pack(basis) if y is None else None
     grad_padded = torch.zeros_like(padded) if need_x else None
-    walk = dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
-    grads = walk.grads() if need_basis else None
+    weights = walk.weights(basis) if need_x else []
+    products = walk.no_products() if need_basis else None
     for tile, z in walk.tiles():
-        if y is None:
-            walk.transform(padded, weights, tile, z)
-        else:
+        if y is not None:
             walk.load(y, tile, z)
+        elif panels is not None:
+            walk.transform(padded, panels, tile, z)
         grad_u = dense.part(grad, tile).transpose(0, 1).flatten(1)
         walk.scale(z, dense.grad_factor(grad_u, walk.energy(z, ending), bank, ending))
         if grad_padded is not None:
             walk.add_frames(grad_padded, weights, tile, z)
-        if grads is not None:
-            walk.add_products(padded, grads, tile, z)
+        if products is not None:
+            walk.add_products(padded, products, tile, z)
     return (
         None if grad_padded is None else dense.unpad(grad_padded, plan),
-        None if grads is None else walk.pack(grads),
+        None if products is None else walk.unpack(products),
     )
