@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -39,6 +38,7 @@ from torch import Tensor
 from . import _octaves
 from ._checks import flag, integer, one_of, real
 from ._inputs import fold_waveform, unfold
+from ._least_squares import least_squares
 from .bases.cqt import CONVENTIONS, NORMALIZATIONS, ConstantQ, Window, normalization_factors
 from .dispatch import check_backend
 from .plan import PAD_MODES, Ending
@@ -298,38 +298,7 @@ def ivqt(
             raise ValueError(f"length = {length} has {y.shape[2]} frames, the spectrum {n_frames}")
         return y
 
-    return _least_squares(forward, target, length, n_iter).reshape(*spectrum.shape[:-2], length)
-
-
-def _least_squares(forward: Callable[[Tensor], Tensor], target: Tensor, length: int, n_iter: int) -> Tensor:
-    """argmin over x [B, length] of |forward(x) - target|^2, each clip by its own conjugate gradients (CGLS)."""
-    keep = torch.is_grad_enabled() and target.requires_grad
-
-    def normal(x: Tensor, residual: Tensor | None) -> Tensor:
-        """The adjoint of `forward` at a spectrum, by default at forward(x)."""
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.detach().requires_grad_()
-            y = forward(x)
-            cotangent = y if residual is None else residual
-            (gradient,) = torch.autograd.grad(y, x, cotangent if keep else cotangent.detach(), create_graph=keep)
-        return gradient
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).sum(1, keepdim=True)
-
-    x = target.new_zeros(target.shape[0], length, dtype=target.dtype.to_real())
-    residual = normal(x, target)
-    direction, energy = residual, dot(residual, residual)
-    for _ in range(n_iter):
-        image = normal(direction, None)
-        curvature = dot(direction, image)
-        done = curvature <= 0  # silence, or converged to the last digit
-        step = energy.masked_fill(done, 0.0) / curvature.masked_fill(done, 1.0)
-        x = x + step * direction
-        residual = residual - step * image
-        previous, energy = energy, dot(residual, residual)
-        direction = residual + energy / previous.masked_fill(previous == 0, 1.0) * direction
-    return x
+    return least_squares(forward, target, length, n_iter).reshape(*spectrum.shape[:-2], length)
 
 
 def _length(layout: _octaves.Layout, n_frames: int, center: bool) -> int:

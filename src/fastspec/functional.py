@@ -40,7 +40,7 @@ import torch
 from torch import Tensor
 
 from . import bases
-from ._basis import basis_transform
+from ._basis import basis_transform, inverse_basis_transform
 from ._checks import integer, real
 from ._forward import transform
 from ._griffin_lim import griffinlim
@@ -83,6 +83,7 @@ __all__ = [
     "create_dct",
     "griffinlim",
     "icqt",
+    "inverse_basis_transform",
     "inverse_filterbank",
     "inverse_mel_spectrogram",
     "inverse_spectrogram",

@@ -172,6 +172,25 @@ class STFT(nn.Module):
             )
         return y.angle() if kind == "Phase" else y
 
+    def inverse(self, spectrum: Tensor, length: int | None = None, n_iter: int = 20) -> Tensor:
+        """Samples whose transform comes nearest to a complex spectrum [..., F, M].
+
+        By overlap-add where the rows are the FFT's (bins beyond freq_bins count as 0), else by ``n_iter`` steps of
+        conjugate gradients, the rows weighted by the roots of their spacings: ``functional.inverse_basis_transform``.
+        """
+        if isinstance(self.plan, FramePlan):
+            if isinstance(spectrum, Tensor) and spectrum.dim() > 1:
+                missing = self.n_fft // 2 + 1 - spectrum.shape[-2]
+                spectrum = torch.nn.functional.pad(spectrum, (0, 0, 0, missing))
+            sizes = self.n_fft, self.hop_length, self.win_length
+            return F.istft(spectrum, *sizes, self.window, self.center, length=length, backend=self.backend)
+        bins = self._bins().detach()
+        spacing = torch.gradient(bins)[0].abs() if len(bins) > 1 else torch.ones_like(bins)
+        weights = spacing.clamp(min=float(spacing.max()) * 1e-4).sqrt()
+        basis = self.rows().flatten(1)
+        options = {"weights": weights, "n_iter": n_iter, "backend": self.backend}
+        return F.inverse_basis_transform(spectrum, basis, self.plan, length, **options)
+
     def extra_repr(self) -> str:
         trained = f", trainable={sorted(self.trainable)}" if self.trainable else ""
         return (
