@@ -6,7 +6,7 @@ PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constr
 
 CPP = $$(git ls-files '*.h' '*.cc' '*.cu' '*.cuh')
 
-.PHONY: demo test test-kernels test-emulated test-gpu-tools bench check format clean
+.PHONY: demo test test-emulated test-kernels mutate-kernels gpu-report test-gpu bench check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
@@ -19,11 +19,19 @@ test: $(VENV)/test ## every test
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
 
-test-gpu-tools: $(VENV)/kernels ## the PTX interpreter and its counters on small kernels, seconds
-	$(BIN)/python -m pytest -q gpu
-
-test-kernels: $(VENV)/test ## the CUDA kernels, run on the CPU under ASan, UBSan and TSan, and bugs planted to be caught
+test-kernels: $(VENV)/kernels ## the CUDA kernels without a GPU: sanitizers, executed PTX, budgets on every GPU
 	sh tests/host_cuda/sanitize.sh $(BIN)/python
+	$(BIN)/python -m pytest -q gpu
+	$(BIN)/python -m gpu.gate
+
+mutate-kernels: $(VENV)/kernels ## each barrier and comparison of the kernels taken out in turn; the checks must notice
+	$(BIN)/python -m gpu.mutate
+
+gpu-report: $(VENV)/kernels ## docs/gpu.md: counts and predicted limits of the kernels
+	$(BIN)/python -m gpu.report
+
+test-gpu: $(VENV)/kernels ## tests and benchmark on a real GPU; writes bench/results/<gpu>.csv
+	$(BIN)/python -m gpu.on_gpu
 
 bench: $(VENV)/bench ## the comparison with other libraries, 15 minutes; writes bench/results and the README's table
 	$(BIN)/python -m bench.run

@@ -17,16 +17,22 @@ class Ceiling:
         registers: a thread, at most.
         warps: resident on an SM, at least, at the launch's threads and shared memory, n_fft up to 4096.
         why: of a ceiling that is not the common one.
+        archs: where it holds; everywhere when empty.
     """
 
     pattern: str
     registers: int
     warps: int
     why: str = ""
+    archs: tuple[str, ...] = ()
 
 
 CEILINGS = (
     Ceiling(r"<double", 255, 8, "float64 is there for exact gradients, not for speed: one block an SM is enough"),
+    Ceiling(
+        r"::spectral_power_bwd_kernel<", 168, 8, "held to 128 registers for two blocks an SM, it spills two of them"
+    ),
+    Ceiling(r"", 128, 8, "64 KB of shared memory an SM hold one block of 33 KB", ("sm_75",)),
     Ceiling(r"", 128, 16),  # two blocks of 256 threads on every SM
 )
 
@@ -50,6 +56,7 @@ COSTS: dict[str, Cost] = {}
 """By the name of the workload."""
 
 
-def ceiling(expression: str) -> Ceiling:
+def ceiling(expression: str, arch: str) -> Ceiling:
     """The one for a kernel's C++ name."""
-    return next(each for each in CEILINGS if re.search(each.pattern, expression))
+    fits = (each for each in CEILINGS if re.search(each.pattern, expression))
+    return next(each for each in fits if not each.archs or arch in each.archs)

@@ -7,9 +7,11 @@ with _launch.using(PtxEngine()):
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from fastspec import _launch
@@ -85,6 +87,31 @@ class PtxEngine(Recorder):
             told = "; ".join(f"{what} ({times} times)" for what, times in problems.items())
             raise PTXError(f"{kernel.expression}: {told}")
         self.counts.append(counts(machine))
+
+
+class Carrying:
+    """Carries CPU tensors to another device for each launch and back: the op tests on a GPU, unchanged."""
+
+    def __init__(self, inner: _launch.Engine, device: torch.device | str):
+        self.inner, self.device = inner, torch.device(device)
+
+    def run(self, kernel, grid, block, bound, shared_bytes, device) -> None:
+        copies: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+        def there(value):
+            if isinstance(value, Mapping):
+                return {name: there(each) for name, each in value.items()}
+            if not isinstance(value, Tensor):
+                return value
+            key = value.data_ptr(), value.nbytes
+            if key not in copies:
+                copies[key] = value.detach(), value.detach().to(self.device, copy=True)
+            return copies[key][1]
+
+        carried = [(parameter, there(value)) for parameter, value in bound]
+        self.inner.run(kernel, grid, block, carried, shared_bytes, self.device)
+        for here, copy in copies.values():
+            here.copy_(copy)
 
 
 def _bytes_of(tensor: Tensor) -> np.ndarray:

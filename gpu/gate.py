@@ -86,7 +86,7 @@ class Verdict:
 def judge(use: Use, arch: str) -> Verdict:
     """Compile, read what it needs, and compare with its ceiling."""
     code, name = code_of(use.kernel, arch)
-    needs, limits = resources(code, arch)[name], ceiling(use.kernel.expression)
+    needs, limits = resources(code, arch)[name], ceiling(use.kernel.expression, arch)
     shared, processor = needs.shared + use.shared_bytes, PROCESSORS[arch]
     if shared > processor.shared_block:  # the launcher asks the device, and refuses or takes a smaller tile there
         return Verdict(use, arch, needs, 0, 0.0, _faults(needs, limits))

@@ -28,15 +28,20 @@ from .kernel_checks import CHECKS
 from .mutants import Mutant, mutants
 from .survivors import REASONS
 
+HERE = Path(__file__).parent
 RESULTS = ROOT / "build" / "mutants"
 SECONDS = 240  # for one mutant; a kernel that never ends has been noticed
 PROCESSES = 2
 SURVIVED = "survived"
 
 
-def checks_for(file: str) -> list[str]:
-    """The checks that launch a kernel made of this file; those that found the most mutants come first."""
-    users = {path.name for path in (KERNELS / "cuda").glob("*.cu") if file in _closure(path)}
+def users_of(file: str, folder: Path) -> set[str]:
+    """The .cu files that are made of this file."""
+    return {path.name for path in folder.glob("*.cu") if file in _closure(path)}
+
+
+def checks_for(users: set[str]) -> list[str]:
+    """The checks that launch a kernel of these files."""
     if users == {"spectral_power.cu"}:
         return [name for name in CHECKS if name.startswith("power")]
     if "spectral_power.cu" not in users:
@@ -52,29 +57,26 @@ def _closure(path: Path) -> set[str]:
     return found
 
 
-def key_of(mutant: Mutant) -> str:
-    """Changes whenever the mutant, any kernel source or the checks do."""
-    parts = [str(mutant.start), mutant.replacement, mutant.file]
-    users = {path.name for path in (KERNELS / "cuda").glob("*.cu") if mutant.file in _closure(path)}
-    for path in sorted((KERNELS / "cuda").iterdir()):
-        if path.name in users or any(path.name in _closure(KERNELS / "cuda" / user) for user in users):
-            parts.append(path.read_text())
-    parts.append((Path(__file__).parent / "kernel_checks.py").read_text())
+def key_of(mutant: Mutant, folder: Path) -> str:
+    """Changes whenever the mutant, a source that is compiled with it, or the checks do."""
+    parts = [str(mutant.start), mutant.replacement, mutant.file, (HERE / "kernel_checks.py").read_text()]
+    together = {name for user in users_of(mutant.file, folder) for name in _closure(folder / user)}
+    parts += [path.read_text() for path in sorted(folder.iterdir()) if path.name in together]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
-def _run(mutant: Mutant, answer: Connection) -> None:
+def _run(mutant: Mutant, kernels: Path, answer: Connection) -> None:
     """In a process of its own: the first check that fails, and how."""
     signal.alarm(SECONDS)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(KERNELS, Path(folder) / "kernels")
+        shutil.copytree(kernels, Path(folder) / "kernels")
         changed = Path(folder) / "kernels" / "cuda" / mutant.file
         changed.write_text(mutant.apply(changed.read_text()))
         _launch.folder = lambda: Path(folder) / "kernels"
         for cached in (_launch.source, _launch.signature):
             cached.cache_clear()
-        for name in checks_for(mutant.file):
+        for name in checks_for(users_of(mutant.file, kernels / "cuda")):
             try:
                 CHECKS[name]()
             except Exception as error:
@@ -82,13 +84,13 @@ def _run(mutant: Mutant, answer: Connection) -> None:
     answer.send(SURVIVED)
 
 
-def run_all(found: list[Mutant]) -> dict[Mutant, str]:
+def run_all(found: list[Mutant], kernels: Path) -> dict[Mutant, str]:
     """The outcome of each: what noticed it, or SURVIVED."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     outcomes: dict[Mutant, str] = {}
     waiting, running, begin = [], {}, time.monotonic()
     for mutant in found:
-        path = RESULTS / f"{key_of(mutant)}.json"
+        path = RESULTS / f"{key_of(mutant, kernels / 'cuda')}.json"
         if path.exists():
             outcomes[mutant] = json.loads(path.read_text())
         else:
@@ -99,7 +101,7 @@ def run_all(found: list[Mutant]) -> dict[Mutant, str]:
         while waiting and len(running) < PROCESSES:
             mutant, path = waiting.pop(0)
             ours, theirs = forking.Pipe(duplex=False)
-            process = forking.Process(target=_run, args=(mutant, theirs))
+            process = forking.Process(target=_run, args=(mutant, kernels, theirs))
             process.start()
             theirs.close()
             running[ours] = mutant, path, process
@@ -123,11 +125,13 @@ def main() -> None:
     parser.add_argument("--file", default="", help="only mutants of files whose name contains this")
     parser.add_argument("--list", action="store_true", help="name the mutants and stop")
     options = parser.parse_args()
-    found = [each for each in mutants(KERNELS / "cuda") if options.file in each.file]
-    if options.list:
-        print("\n".join(map(str, found)))
-        return
-    outcomes = run_all(found)
+    with tempfile.TemporaryDirectory() as folder:  # the sources as they are now; the tree may go on changing
+        kernels = shutil.copytree(KERNELS, Path(folder) / "kernels")
+        found = [each for each in mutants(kernels / "cuda") if options.file in each.file]
+        if options.list:
+            print("\n".join(map(str, found)))
+            return
+        outcomes = run_all(found, kernels)
     survivors = [each for each, outcome in outcomes.items() if outcome == SURVIVED]
     unexplained = [each for each in survivors if each.key not in REASONS]
     for each in survivors:

@@ -37,8 +37,13 @@ def host_cuda():
     """The engine that runs CUDA kernels on CPU tensors, a fiber a thread; `_launch.using` it.
 
     FASTSPEC_HOST_CUDA chooses its build and the order of threads, "plain" in a random order without it:
-    tests/host_cuda/sanitize.sh sets it.
+    tests/host_cuda/sanitize.sh sets it. FASTSPEC_TEST_GPU=1 (make test-gpu): CuPy's engine on a real GPU instead,
+    to which each launch carries its tensors.
     """
+    if os.environ.get("FASTSPEC_TEST_GPU") == "1":
+        from gpu.engine import Carrying
+
+        return Carrying(_launch._CUPY, "cuda")
     build, _, order = os.environ.get("FASTSPEC_HOST_CUDA", "plain").partition(":")
     return HostEngine(build, int(order or 2))
 

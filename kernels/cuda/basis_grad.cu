@@ -5,7 +5,7 @@
 namespace FASTSPEC_NAMESPACE {
 
 template <class Real, class Sample>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
     basis_grad_kernel(const Sample* x, const Complex<Real>* y, Frames f, Fft<Real> t, Gradient<Real> grad) {
   FS_SHARED(Complex<Real>, memory);
   const Place at = place_of();
@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads)
 // out[k] = the sum over rows of partial [rows, columns]; a block takes blockDim.x columns, each shared by blockDim.y
 // threads.
 template <class Real>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
     basis_grad_sum_kernel(const Real* partial, Real* out, long long rows, int columns) {
   FS_SHARED(Real, sums);
   const int k = int(blockIdx.x * blockDim.x + threadIdx.x);

@@ -5,7 +5,7 @@ namespace FASTSPEC_NAMESPACE {
 
 // A block transforms blockDim.y consecutive frames of one clip.
 template <class Real, class Sample>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
     frame_transform_fwd_kernel(const Sample* x, const Real* window, Complex<Real>* y, Frames f, Fft<Real> t,
                                int tiles) {
   FS_SHARED(Complex<Real>, memory);

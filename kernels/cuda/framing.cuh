@@ -6,6 +6,8 @@
 namespace FASTSPEC_NAMESPACE {
 
 constexpr int kThreads = 256;  // of a block, at most
+// Blocks on a multiprocessor, at least. Said nothing, ptxas spills a few registers to make room for more of them.
+template <class Real> constexpr int kBlocks = sizeof(Real) == 8 ? 1 : 2;
 
 // Uniform clips: x [B, samples], spectra [B, rows, frames]. Ragged ones lie one after the other, x [sum of samples],
 // spectra [rows, sum of frames], and clip b begins at sample_offsets[b] and at column frame_offsets[b].

@@ -4,7 +4,7 @@
 namespace FASTSPEC_NAMESPACE {
 
 template <class Real>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
     overlap_add_kernel(const Complex<Real>* y, const Real* window, Frames f, Fft<Real> t, Gradient<Real> grad) {
   FS_SHARED(Complex<Real>, memory);
   const Place at = place_of();
@@ -16,7 +16,8 @@ __global__ void __launch_bounds__(kThreads)
 
 // The adjoint of padding, a block a clip: what fell on the padding goes to the samples that stood there.
 template <class Real>
-__global__ void __launch_bounds__(kThreads) overlap_add_fold_kernel(const Real* edge, Real* x, Frames f) {
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
+    overlap_add_fold_kernel(const Real* edge, Real* x, Frames f) {
   FS_SHARED(Real, sums);
   const int thread = int(threadIdx.x), threads = int(blockDim.x);
   const Clip clip = clip_of(f, blockIdx.x, 1);

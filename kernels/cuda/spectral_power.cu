@@ -7,7 +7,7 @@ namespace FASTSPEC_NAMESPACE {
 
 // A block computes blockDim.y consecutive frames of one clip.
 template <class Real, class Sample, class Out>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
     spectral_power_fwd_kernel(const Sample* x, const Real* window, Out* out, Frames f, Fft<Real> t, Bank<Real> bank,
                               EndingArgs e, int tiles) {
   FS_SHARED(Complex<Real>, memory);
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kThreads)
 // The spectrum is computed again and turned into its gradient in place: grad * compress' to bands, bands to bins,
 // times the slope of the power.
 template <class Real, class Sample>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     spectral_power_bwd_kernel(const Real* grad_out, const Sample* x, const Real* window, Frames f, Fft<Real> t,
                               Bank<Real> bank, EndingArgs e, Gradient<Real> grad) {
   FS_SHARED(Complex<Real>, memory);
