@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import multiprocessing
 import re
@@ -22,6 +23,7 @@ from pathlib import Path
 import torch
 
 from fastspec import _launch
+from fastspec.dispatch import OPS
 
 from .compile import KERNELS, ROOT
 from .kernel_checks import CHECKS
@@ -79,6 +81,8 @@ def _run(mutant: Mutant, kernels: Path, answer: Connection) -> None:
         for name in checks_for(users_of(mutant.file, kernels / "cuda")):
             try:
                 CHECKS[name]()
+            except (ImportError, NotImplementedError):
+                raise  # not the mutant's doing: no outcome
             except Exception as error:
                 return answer.send(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
     answer.send(SURVIVED)
@@ -111,7 +115,9 @@ def run_all(found: list[Mutant], kernels: Path) -> dict[Mutant, str]:
                 outcome = done.recv()
             except EOFError:
                 process.join()
-                outcome = f"the process ended with {process.exitcode} (-14: after {SECONDS} s)"
+                if process.exitcode != -signal.SIGALRM:
+                    sys.exit(f"{mutant}: the checks themselves failed")
+                outcome = f"no end within {SECONDS} s"
             process.join()
             outcomes[mutant] = outcome
             path.write_text(json.dumps(outcome))
@@ -125,6 +131,8 @@ def main() -> None:
     parser.add_argument("--file", default="", help="only mutants of files whose name contains this")
     parser.add_argument("--list", action="store_true", help="name the mutants and stop")
     options = parser.parse_args()
+    for op in OPS:
+        importlib.import_module(f"fastspec.ops.{op}._cuda")  # before the processes part
     with tempfile.TemporaryDirectory() as folder:  # the sources as they are now; the tree may go on changing
         kernels = shutil.copytree(KERNELS, Path(folder) / "kernels")
         found = [each for each in mutants(kernels / "cuda") if options.file in each.file]
