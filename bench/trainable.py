@@ -118,6 +118,30 @@ def _error(path: Pass, leaves: list[Tensor], rows: Rows, layer: Layer) -> tuple[
     )
 
 
+def supports(rounds: int) -> None:
+    """Does time follow the taps? Rows of one length, of any lengths in any order, and a CQT's."""
+    n, lengths = 1024, [64 + 960 * i // 512 for i in range(513)]
+    order = torch.randperm(513, generator=torch.Generator().manual_seed(0)).tolist()
+    bases_ = {
+        "513 rows of 1024": (n, [n] * 513),
+        "513 rows of 64 to 1024, shuffled": (n, [lengths[i] for i in order]),
+        "a CQT's 84 rows of 94 to 11341": (11342, [int(11341 * 2 ** (-k / 12)) for k in range(84)]),
+    }
+    x = torch.randn(2, 400000)
+    print("\n| rows | ms | ps a tap and frame |\n|---|---|---|")
+    for name, (n_fft, widths) in bases_.items():
+        starts = [(n_fft - width) // 2 for width in widths]
+        stops = [start + width for start, width in zip(starts, widths, strict=True)]
+        plan = DensePlan.make(n_fft, 256, tuple(starts), tuple(stops), pad_mode="constant")
+        basis, times = torch.randn(plan.basis_shape), []
+        for _ in range(rounds + 1):
+            start = time.perf_counter()
+            frame_transform(x, basis, plan)
+            times.append(time.perf_counter() - start)
+        median, frames = statistics.median(times[1:]), 2 * plan.n_frames(x.shape[1])
+        print(f"| {name} | {1e3 * median:.0f} | {1e12 * median / frames / plan.n_taps:.1f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.trainable", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7, help="turns of each (default: %(default)s)")
@@ -156,6 +180,7 @@ def main() -> None:
             error, peak = made[name][2][backward], memory[name]
             shown = "" if peak is None else f"{peak / 1e6:.0f}"
             print(f"| {'both' if backward else 'forward'} | {name} | {median:.0f} | {ratio} | {shown} | {error:.1e} |")
+    supports(options.rounds)
 
 
 if __name__ == "__main__":

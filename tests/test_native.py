@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import CASES, ENDING_CASES, ENDINGS, Case, make_bank, signals
+from cases import CASES, DENSE_CASES, ENDING_CASES, ENDINGS, Case, make_bank, signals
 from conftest import NO_NATIVE
 
 from fastspec.ops import frame_transform, spectral_power
@@ -53,7 +53,7 @@ def levels():
 @pytest.mark.parametrize("simd", levels(), indirect=True)
 def test_every_level(simd, nan_memory):
     assert _native.simd_level() == simd
-    for case in CASES:
+    for case in CASES + DENSE_CASES:
         check_linear_ops(case, "cpu")
     for ending in ENDINGS:
         for case in ENDING_CASES[:3]:
@@ -243,6 +243,28 @@ def test_bad_numbers_never_reach_the_kernels():
             _native.frame_transform(plan, 1, 100, frames, 0, 1, *address)
     with pytest.raises(ValueError, match="argument"):
         _native.frame_transform(good, 1, 100, 26, 0, 1, 0, 100, 0, window.data_ptr(), y.data_ptr())
+
+
+def test_bad_dense_numbers_never_reach_the_kernels():
+    ends, offset = torch.tensor([[0, 3], [8, 5]]), torch.tensor([0, 8])
+    start, stop = (row.data_ptr() for row in ends)
+    array = torch.zeros(2000)
+    good = 2, 10, start, stop, offset.data_ptr(), 0, 1
+    assert _native.dense_size(*good) > 0
+    for rows in (
+        (0, *good[1:]),
+        (2, 9, *good[2:]),  # taps beyond the basis
+        (2, 10, stop, start, *good[4:]),
+        (2, 10, 0, *good[3:]),
+        (*good[:5], 7, 1),
+    ):
+        assert _native.dense_size(*rows) == 0
+        with pytest.raises(ValueError, match="argument"):
+            _native.dense_pack(*rows, array.data_ptr(), array.data_ptr())
+    for tile in ((0, 1, 1, 0), (1, 0, 1, 0), (1, 1, 0, 0), (1, 1, 1, -1)):
+        for call in (_native.dense_transform, _native.dense_gradient):
+            with pytest.raises(ValueError, match="argument"):
+                call(*good, *tile, array.data_ptr(), array.data_ptr(), array.data_ptr())
 
 
 def test_no_frames():
