@@ -23,6 +23,8 @@ test-kernels: $(VENV)/kernels ## the CUDA kernels without a GPU: sanitizers, exe
 	sh tests/host_cuda/sanitize.sh $(BIN)/python
 	$(BIN)/python -m pytest -q gpu
 	$(BIN)/python -m gpu.gate
+	@if command -v nvcc; then $(BIN)/cmake -S . -B build/nvcc -DFASTSPEC_CHECK_CUDA=ON && \
+	  $(BIN)/cmake --build build/nvcc --target fastspec_cuda; else echo "nvcc is not here: its check is LEFT OUT"; fi
 
 mutate-kernels: $(VENV)/kernels ## each barrier and comparison of the kernels taken out in turn; the checks must notice
 	$(BIN)/python -m gpu.mutate

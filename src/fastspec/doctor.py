@@ -121,8 +121,18 @@ def _cuda() -> Finding:
 def _cupy() -> Finding:
     for package in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
         if version := _version(package):
-            return Finding("CuPy", "ok", f"{package} {version}")
+            return Finding("CuPy", "ok", f"{package} {version}{_compiler()}")
     return Finding("CuPy", "missing", "not installed", _gpu_extra())
+
+
+def _compiler() -> str:
+    """NVRTC as CuPy finds it, where a GPU needs it: the CUDA kernels are compiled at their first use."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return ""
+    nvrtc = importlib.import_module("cupy.cuda.nvrtc")
+    return ", NVRTC {}.{}".format(*nvrtc.getVersion())
 
 
 def _triton() -> Finding:
