@@ -126,5 +126,5 @@ def test_shipped_tiles(precision):
         gpu = Gpu(capability, 100)
         large = LARGE if capability in LARGE_TILES[precision] else SMALL
         for product in ("frame_transform", "overlap_add", "basis_grad"):
-            assert config(product, precision, plan, 10_000, gpu) == large
+            assert config(product, precision, plan, 10_000, gpu)[:3] == large[:3]
             assert config(product, precision, plan, 500, gpu)[:3] == SMALL[:3]

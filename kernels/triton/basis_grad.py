@@ -69,22 +69,24 @@ def add_splits(
     P: tl.constexpr,
     BR: tl.constexpr,
     BN: tl.constexpr,
+    ROWS: tl.constexpr,
 ):
-    """The splits in order, back to packed taps."""
+    """The splits in order, back to packed taps; ROWS of a tile a program."""
     tile = tl.program_id(0)
-    c = tl.load(tiles + 2 * tile) * BR + tl.arange(0, BR)
+    row = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
+    c = tl.load(tiles + 2 * tile) * BR + row
     k = tl.load(tiles + 2 * tile + 1) * BN + tl.arange(0, BN)
-    o = tl.arange(0, BR)[:, None] * BN + tl.arange(0, BN)[None, :]
-    acc = tl.zeros((BR, BN), tl.float32)
+    o = row[:, None] * BN + tl.arange(0, BN)[None, :]
+    acc = tl.zeros((ROWS, BN), tl.float32)
     p = partial + tile.to(tl.int64) * (BR * BN)
     for _ in range(0, splits):
         acc += tl.load(p + o)
         p += n_tiles.to(tl.int64) * (BR * BN)
     r = k % P
     n = (k // P) * HOP + r
-    row = rows + (c // 2) * 4
-    start = tl.load(row + 1, mask=c < 2 * F, other=0)
-    stop = tl.load(row + 2, mask=c < 2 * F, other=0)
-    offset = tl.load(row + 3, mask=c < 2 * F, other=0) + (c % 2) * S
+    place = rows + (c // 2) * 4
+    start = tl.load(place + 1, mask=c < 2 * F, other=0)
+    stop = tl.load(place + 2, mask=c < 2 * F, other=0)
+    offset = tl.load(place + 3, mask=c < 2 * F, other=0) + (c % 2) * S
     inside = (r < HOP)[None, :] & (n[None, :] >= start[:, None]) & (n[None, :] < stop[:, None])
     tl.store(g + (offset - start)[:, None] + n[None, :], acc * tl.load(unscale), mask=inside)

@@ -86,7 +86,7 @@ def transform(
     b = last // M
     m = last - b * M
     if RAGGED:  # a tile without a frame does no step
-        some = tl.max((m < tl.load(counts + b)).to(tl.int32), axis=0)
+        some = tl.max((m < tl.load(counts + b)).to(tl.float32), axis=0)
         hi = tl.where(some > 0, hi, lo)
     o_frame = ((b - b0) * U + m) * P  # int32: a tile never spans 2^31 samples
     column = block * (2 * BF) + tl.arange(0, 2 * BF)
@@ -211,19 +211,22 @@ def mend(
     Returns at once where the rows are clean. An output whose support holds such a sample is NaN, others are exact.
     """
     block = tl.program_id(1)
-    g = tl.program_id(0) * BM + tl.arange(0, BM)
+    g0 = tl.program_id(0) * BM
+    g1 = tl.minimum(g0 + BM, frames) - 1
+    g = g0 + tl.arange(0, BM)
     last = tl.minimum(g, frames - 1)
     b = last // M
     m = last - b * M
     lo = tl.load(ranges + block * 2) * 16
     hi = tl.load(ranges + block * 2 + 1) * 16
-    first_row = tl.min(b.to(tl.int64) * U + m, axis=0)
-    last_row = tl.minimum(tl.max(b.to(tl.int64) * U + m, axis=0) + (hi + BK) // P + 1, grid_rows - 1)
-    found = tl.zeros((128,), tl.int32)
+    first_row = (g0 // M).to(tl.int64) * U + g0 % M
+    last_row = tl.minimum((g1 // M).to(tl.int64) * U + g1 % M + (hi + BK) // P + 1, grid_rows - 1)
+    found = tl.zeros((128,), tl.float32)
     for layer in range(0, layers):
         for u in range(first_row, last_row + 1, 128):
             i = u + tl.arange(0, 128)
-            found |= tl.load(dirty + layer * grid_rows + i, mask=i <= last_row, other=0).to(tl.int32)
+            mark = tl.load(dirty + layer * grid_rows + i, mask=i <= last_row, other=0)
+            found = tl.maximum(found, mark.to(tl.float32))
     if tl.max(found, axis=0) > 0:
         c2 = tl.arange(0, 2 * BF)
         place = block * BF + c2 // 2

@@ -70,7 +70,7 @@ def wave(
     end = tl.where(b == clips - 1, tail, 0)
     o = i[:, None] * P + r[None, :]
     put(c, plane, b * U * P + o, v, o < U.to(tl.int64) * P + end, PLANES, ROUND)
-    bad = tl.max((tl.abs(v) < float("inf")).to(tl.int32) ^ 1, axis=1)
+    bad = tl.max(tl.where(tl.abs(v) < float("inf"), 0.0, 1.0), axis=1)
     tl.store(dirty + (column * clips + b) * U + i, bad.to(tl.int8), mask=i < U)
 
 

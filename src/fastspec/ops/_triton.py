@@ -356,9 +356,9 @@ def basis_grad(
     if out is None:
         out = empty((2, plan.offsets[-1]), x)
     launch(
-        ("basis_grad", "add_splits"), (len(tiles),),
+        ("basis_grad", "add_splits"), (len(tiles), BR // 16),
         partial, tiles, tables.places(plan, x.device), unscale * unscale_x if work.is_split else unscale, out,
-        len(tiles), splits, plan.offsets[-1], plan.n_bins, HOP=plan.hop_length, P=g.P, BR=BR, BN=BN,
+        len(tiles), splits, plan.offsets[-1], plan.n_bins, HOP=plan.hop_length, P=g.P, BR=BR, BN=BN, ROWS=16,
     )  # fmt: skip
     return out
 

@@ -47,12 +47,12 @@ TOY_NARROW = Config(32, 16, 32, 4, 1)
 CANDIDATES = (SMALL, LARGE, NARROW, Config(128, 64, 32, 4, 3), Config(128, 64, 32, 8, 3), Config(64, 128, 32, 8, 3))
 
 NARROW_ABOVE = 1.3  # columns multiplied per tap with wide blocks, from which narrow ones pay
-LARGE_TILES = {  # where 128 x 128 fits the registers; "tf32x3" spills there before the GPUs with wgmma
+LARGE_TILES = {  # where 128 x 128 fits the registers; of three products only "tf32x3" does, on GPUs with wgmma
     "ieee": (),
     "tf32x3": (90, 100),
     "tf32": (80, 86, 89, 90, 100, 120),
     "bf16": (80, 86, 89, 90, 100, 120),
-    "split-fp16": (80, 86, 89, 90, 100, 120),
+    "split-fp16": (),
 }
 EIGHT_WARPS = {  # where ptxas spills the small tile of four
     ("overlap_add", "tf32", 100),
