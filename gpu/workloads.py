@@ -16,8 +16,8 @@ from .engine import PtxEngine, Recorder, Use
 from .ptx import Counts
 from .roofline import Sizes
 
-FRAMES = 512
-"""Of one clip: what is executed, with its two edges."""
+FRAMES = 480
+"""Of one clip: what is executed, with its two edges; whole tiles of every kernel (32 or 48 frames a block)."""
 
 
 @dataclass(frozen=True)
