@@ -67,6 +67,16 @@ COSTS = {
 """By the name of the workload. Set before the kernels were written: clocks and conflicts of 400 and 1024, instructions
 of the backward. The others are what the kernels took, and 5%."""
 
+MISSED = {
+    "400/160 magnitude": "3 clocks over; 111 integer instructions, the prototype had 57",
+    "400/160 log-mel 80": "4 clocks over, for the same reason",
+    "1024/256 log-mel 80": "by less than one clock",
+    "1024/256 magnitude, backward": "1,921 instructions: 1% over",
+    "1024/256 log-mel 80, backward": "2,110 instructions: the transposed filterbank costs 189",
+}
+"""Costs that are over their budget as it was first set, and what they go to."""
+ALLOWANCE = 1.15
+
 
 def ceiling(expression: str, arch: str) -> Ceiling:
     """The one for a kernel's C++ name."""
