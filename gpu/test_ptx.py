@@ -35,6 +35,14 @@ def test_a_clean_kernel():
     assert np.array_equal(y.reshape(300, 64), x.reshape(300, 64)[:, ::-1])
 
 
+def test_sums_in_turn_within_a_warp():
+    """Lanes that add to each other's cells, a warp barrier between: no race."""
+    body = "s[i] = x[i]; __syncwarp(); s[i ^ 1] += 1.f; __syncwarp(); s[i] += 1.f; y[i] = s[i];"
+    machine, x, y = run(body)
+    assert not machine.problems
+    assert np.array_equal(y, x + 2)
+
+
 RAISES = {
     "read beyond": ("y[i] = x[i + 1];", "out-of-bounds global access"),
     "write before": ("y[i - 1] = x[i];", "out-of-bounds global access"),

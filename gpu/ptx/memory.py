@@ -147,8 +147,12 @@ class Shared:
 
     @staticmethod
     def _note(mark, at, epoch, lane, warp, order, by, store) -> set:
-        """Several readers of one granule are noted as lane -2, of several warps as warp -2."""
-        several = (mark["epoch"][at] == epoch) & ~store
+        """Several readers of one granule are noted as lane -2, of several warps as warp -2.
+
+        A reader that a barrier of its warp sets before this one is forgotten: whoever races with it races with this.
+        """
+        ordered = (mark["warp"][at] == warp) & (mark["order"][at] < order)
+        several = (mark["epoch"][at] == epoch) & ~ordered & ~store
         others = several & (mark["lane"][at] != lane)
         other_warps = several & (mark["warp"][at] != warp)
         mark["lane"][at] = np.where(others, -2, lane)
