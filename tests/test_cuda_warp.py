@@ -30,7 +30,7 @@ BACKWARD_CASES = [
     Case(9001, 1, 1024, 256, pad="replicate"),
     Case(16001, 2, 1024, 256, pad="constant", center_pad=300),
     Case(5000, 1, 1024, 256, pad="none"),
-    Case(12000, 1, 1024, 200, win=900),
+    Case(12000, 1, 1024, 201, win=900),
 ]
 
 

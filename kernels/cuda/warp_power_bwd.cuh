@@ -164,20 +164,22 @@ __global__ void __launch_bounds__(kBlock, 2)
   const int hop = Core::kHop ? Core::kHop : int(f.hop), width = Core::kN - hop;  // of what waits for the next tile
   constexpr int kWidth = Core::kFrames, kPitch = kWidth + 2;
   constexpr int kFinal = kWidth * Core::kHop, kWaiting = Core::kHop > 0 ? Core::kN - Core::kHop : 0;
-  float *window_table = memory, *space = memory + Core::kN, *waiting = space + Core::kSum,
-        *band_grads = waiting + width;
+  float *window_table = memory, *space = memory + Core::kN, *band_grads = space + Core::kSum;
+  float* waiting = band_grads + (Banded ? bank.count * kPitch : 0) + 4;
+  int* own = reinterpret_cast<int*>(waiting) - 4;  // clip, first hop: here, since registers are scarce
   const int number = int(blockIdx.x / unsigned(blocks)), block = int(blockIdx.x % unsigned(blocks));
-  const auto clip_now = [&]() FS_LAMBDA { return clip_of(f, recomputed(number), Banded ? bank.count : Core::kBins); };
-  const int begin = block * run;  // the first hop that it owns; the clip's last block owns all that is left
-  const int needed = (int(clip_now().samples) + 2 * int(f.pad) + hop - 1) / hop;
+  const auto clip_now = [&]() FS_LAMBDA { return clip_of(f, own[0], Banded ? bank.count : Core::kBins); };
+  const int samples = int(clip_of(f, number, 1).samples);
+  const int needed = (samples + 2 * int(f.pad) + hop - 1) / hop;
   const int last = max(1, needed / run) - 1;
   if (block > last) return;
-  const int end = block == last ? needed : begin + run;
+  if (seat().thread == 0) own[0] = number, own[1] = block * run;  // the clip's last block owns all that is left
+  const int end = block == last ? needed : (block + 1) * run;
   fill_window<Core>(window_table, f, window);
   share<kWaiting>(width, [&](int i) FS_LAMBDA { waiting[i] = 0.0f; });
 
   FS_UNROLL(1)
-  for (int first = max(0, begin - halo); first < end; first += kWidth) {
+  for (int first = max(0, block * run - halo); first < end; first += kWidth) {
     __syncthreads();
     Core z;
     {
@@ -240,7 +242,7 @@ __global__ void __launch_bounds__(kBlock, 2)
       z.add(space, window_table, hop, turn, turns, at.warp, at.lane);
       __syncthreads();
     }
-    const int from = max(first, begin), count = min(first + kWidth, end) - from;
+    const int from = max(first, own[1]), count = min(first + kWidth, end) - from;
     if (count > 0) {
       const Clip clip = clip_now();
       flush<kFinal>(space + (from - first) * hop, grad_x + clip.first, f, int(clip.samples), from * hop - int(f.pad),
