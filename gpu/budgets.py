@@ -69,8 +69,8 @@ of the backward. The others are what the kernels took, and 5%."""
 
 MISSED = {
     "1024/256 log-mel 80": "by less than one clock",
-    "1024/256 magnitude, backward": "1,921 instructions: 1% over",
-    "1024/256 log-mel 80, backward": "2,110 instructions: the transposed filterbank costs 189",
+    "1024/256 magnitude, backward": "1,946 instructions: 2% over",
+    "1024/256 log-mel 80, backward": "2,136 instructions: the transposed filterbank costs 190",
 }
 """Costs that are over their budget as it was first set, and what they go to."""
 ALLOWANCE = 1.15
