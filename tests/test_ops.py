@@ -24,7 +24,7 @@ from conftest import BACKENDS, refused
 from hypothesis import strategies as st
 
 from fastspec import _launch
-from fastspec.ops import basis_grad, frame_transform, overlap_add, spectral_power
+from fastspec.ops import _few_rows, basis_grad, frame_transform, overlap_add, spectral_power
 from fastspec.plan import Ending, FramePlan
 
 pytestmark = pytest.mark.usefixtures("nan_memory")
@@ -119,6 +119,22 @@ def test_endings(ending, banded, backend):
 def test_power_shapes(case, backend):
     bank = make_bank(case.plan.n_bins, 5, case.dtype)
     check_power(case, Ending.make(2.0, log="log10", floor=1e-2), bank, backend)
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["native", "products"])
+@pytest.mark.parametrize("case", DENSE_CASES, ids=str)
+def test_dense_on_the_cpu_both_ways(case, native, monkeypatch):
+    """Whichever way a plan's rows would go by their number."""
+    monkeypatch.setattr(_few_rows, "suits", lambda plan: native)
+    check_linear_ops(case, "cpu")
+    bank = make_bank(case.plan.n_bins, 5, case.dtype)
+    for ending in (
+        Ending.make(1.0, eps=1e-3),
+        Ending.make(1.7, eps=1e-3, log="log1p"),
+        Ending.make(log="db", floor=0.1),
+    ):
+        check_power(case, ending, None, "cpu")
+        check_power(case, ending, bank, "cpu")
 
 
 @pytest.mark.parametrize("case", CASES[::2] + DENSE_CASES, ids=str)

@@ -78,10 +78,10 @@ const Level* first_level() {
 std::atomic<const Level*> current_level{first_level()};  // at load, so that no fork meets it half made
 
 // All but that the frames lie in the padded clip.
-bool good_sizes(const fastspec_frames* f) {
+bool good_sizes(const fastspec_frames* f, int64_t least = 2, int64_t most = FASTSPEC_MAX_N_FFT) {
   constexpr int64_t large = int64_t(1) << 40;
   if (!f || f->batch < 0 || f->samples < 1 || f->samples > large || f->frames < 0) return false;
-  if (f->n_fft < 2 || f->n_fft > FASTSPEC_MAX_N_FFT || f->hop < 1 || f->hop > large) return false;
+  if (f->n_fft < least || f->n_fft > most || f->hop < 1 || f->hop > large) return false;
   if (f->win_length < 1 || f->win_length > f->n_fft || f->pad < 0 || f->pad > large) return false;
   if (f->pad_mode < FASTSPEC_PAD_NONE || f->pad_mode > FASTSPEC_PAD_CIRCULAR) return false;
   if (f->pad > 0 && f->pad_mode == FASTSPEC_PAD_NONE) return false;
@@ -90,11 +90,12 @@ bool good_sizes(const fastspec_frames* f) {
   return (f->dtype == FASTSPEC_F32 || f->dtype == FASTSPEC_F64) && std::isfinite(f->preemphasis);
 }
 
-bool good(const fastspec_frames* f) {
-  if (!good_sizes(f)) return false;
+bool frames_fit(const fastspec_frames* f) {
   const int64_t room = f->samples + 2 * f->pad - f->n_fft;
   return f->frames == 0 || (room >= 0 && f->frames <= room / f->hop + 1);
 }
+
+bool good(const fastspec_frames* f) { return good_sizes(f) && frames_fit(f); }
 
 bool good_samples(const fastspec_frames* f, const void* x, int64_t stride, int dtype) {
   return x && (stride >= f->samples || f->batch <= 1) && (dtype == f->dtype || dtype == FASTSPEC_I16);
@@ -124,6 +125,14 @@ bool good_rows(const fastspec_rows* r) {
         r->offset[f] + r->stop[f] - r->start[f] > r->taps)
       return false;
   return r->dtype == FASTSPEC_F32 || r->dtype == FASTSPEC_F64;
+}
+
+// Frames of few rows: no window, no preparation.
+bool good_rows_in(const fastspec_frames* f, const fastspec_rows* r) {
+  if (!good_sizes(f, 1, FASTSPEC_MAX_DENSE) || !frames_fit(f) || !good_rows(r) || r->dtype != f->dtype) return false;
+  for (int64_t k = 0; k < r->rows; ++k)
+    if (r->stop[k] > f->n_fft) return false;
+  return f->win_length == f->n_fft && !f->remove_dc && f->preemphasis == 0;
 }
 
 bool good_tile(const fastspec_tile* t) {
@@ -217,6 +226,25 @@ int fastspec_spectral_power_backward(const fastspec_frames* f, const void* grad,
     k.spectral_power_backward(*f, grad, {x, x_stride, x_dtype == FASTSPEC_I16}, window, bank ? *bank : none, *ending,
                               grad_x, grad_window);
   });
+}
+
+int fastspec_rows_transform(const fastspec_frames* f, const void* x, int64_t x_stride, int x_dtype,
+                            const fastspec_rows* r, const void* basis, void* y, const fastspec_ending* ending,
+                            void* out) {
+  if (!good_rows_in(f, r) || !good_samples(f, x, x_stride, x_dtype) || !basis || (!y && !out) ||
+      (out && !good_ending(ending)))
+    return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return FASTSPEC_OK;
+  return guarded(f->dtype, [&](const Kernels& k) {
+    k.rows_transform(*f, {x, x_stride, x_dtype == FASTSPEC_I16}, *r, basis, y, ending, out);
+  });
+}
+
+int fastspec_rows_overlap_add(const fastspec_frames* f, const void* y, const fastspec_rows* r, const void* basis,
+                              void* x) {
+  if (!good_rows_in(f, r) || !y || !basis || !x) return FASTSPEC_BAD_ARGUMENT;
+  if (f->frames == 0) return clear(f, x, nullptr);
+  return guarded(f->dtype, [&](const Kernels& k) { k.rows_overlap_add(*f, y, *r, basis, x); });
 }
 
 int64_t fastspec_dense_size(const fastspec_rows* r) {

@@ -24,6 +24,7 @@ extern "C" {
 
 #define FASTSPEC_ABI_VERSION 2
 #define FASTSPEC_MAX_N_FFT 65536
+#define FASTSPEC_MAX_DENSE 4194304
 
 enum fastspec_status { FASTSPEC_OK = 0, FASTSPEC_BAD_ARGUMENT = 1, FASTSPEC_NO_MEMORY = 2, FASTSPEC_FAILED = 3 };
 
@@ -131,6 +132,17 @@ FASTSPEC_API int fastspec_dense_transform(const fastspec_rows* rows, const fasts
 /* Its adjoint in the basis, added to panels */
 FASTSPEC_API int fastspec_dense_gradient(const fastspec_rows* rows, const fastspec_tile* tile, const void* x,
                                          const void* z, void* panels);
+
+/* The same in one step, for few rows: x [B, T] -> y [B, F, M] complex, and what the ending makes of |y|, out [B, F, M];
+ * y, or ending and out, may be null. n_fft is from 1 to FASTSPEC_MAX_DENSE, win_length = n_fft, samples are not
+ * prepared; rows end at n_fft. */
+FASTSPEC_API int fastspec_rows_transform(const fastspec_frames* frames, const void* x, int64_t x_stride, int x_dtype,
+                                         const fastspec_rows* rows, const void* basis, void* y,
+                                         const fastspec_ending* ending, void* out);
+
+/* Its adjoint in x: y [B, F, M] complex -> x [B, T], padding folded back */
+FASTSPEC_API int fastspec_rows_overlap_add(const fastspec_frames* frames, const void* y, const fastspec_rows* rows,
+                                           const void* basis, void* x);
 
 /* Asks the system for huge pages under a fresh large array; harmless where there are none. */
 FASTSPEC_API void fastspec_advise(void* array, int64_t bytes);

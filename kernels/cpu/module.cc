@@ -131,6 +131,27 @@ NB_MODULE(_native, m) {
     return fastspec_rows{rows,  taps,   pointer<int64_t>(start), pointer<int64_t>(stop), pointer<int64_t>(offset),
                          dtype, threads};
   };
+  m.def(
+      "rows_transform",
+      [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype, int threads,
+          uintptr_t x, int64_t x_stride, int x_dtype, int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop,
+          uintptr_t offset, uintptr_t basis, uintptr_t y, const fastspec_ending* ending, uintptr_t out) {
+        const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+        const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+        run([&] {
+          return fastspec_rows_transform(&f, pointer<void>(x), x_stride, x_dtype, &r, pointer<void>(basis),
+                                         pointer<void>(y), ending, pointer<void>(out));
+        });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
+  m.def("rows_overlap_add", [=](const fastspec_frames& plan, int64_t batch, int64_t samples, int64_t frames, int dtype,
+                                int threads, uintptr_t y, int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop,
+                                uintptr_t offset, uintptr_t basis, uintptr_t x) {
+    const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    run([&] { return fastspec_rows_overlap_add(&f, pointer<void>(y), &r, pointer<void>(basis), pointer<void>(x)); });
+  });
   m.def("dense_size",
         [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype, int threads) {
           const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);

@@ -16,6 +16,9 @@ void spectral_power_backward(const fastspec_frames&, const void* grad, const fas
 void restore_magnitude(int64_t count, int threads, const void* y, void* previous, const void* magnitude,
                        double momentum);
 
+void rows_transform(const fastspec_frames&, const fastspec::Samples&, const fastspec_rows&, const void* basis, void* y,
+                    const fastspec_ending*, void* out);
+void rows_overlap_add(const fastspec_frames&, const void* y, const fastspec_rows&, const void* basis, void* x);
 int64_t dense_size(const fastspec_rows&);
 void dense_pack(const fastspec_rows&, const void* basis, void* panels);
 void dense_unpack(const fastspec_rows&, const void* panels, void* basis);

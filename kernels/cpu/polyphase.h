@@ -72,6 +72,14 @@ template <class Sample> FS_INLINE real as_real(Sample s) {
     return real(s);
 }
 
+// The rows of R columns each, R a power of two, out of R vectors of samples.
+template <int R> FS_INLINE void fill_columns(const real* from, real* column, int64_t pitch) {
+  V v[R];
+  unroll<0, R>([&](auto i) FS_LAMBDA { v[i.value] = load(from + i.value * kLanes); });
+  deinterleave<R>(v);
+  unroll<0, R>([&](auto i) FS_LAMBDA { *(V*)(column + i.value * pitch) = v[i.value]; });
+}
+
 // Fills unit `unit` of S with the columns of frames m .. m + kLanes - 1. line: l.line() values.
 template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t m, real* S, int64_t unit, real* line) {
   const int64_t first = l.hop * m - l.pad, last = first + l.hop * (kLanes - 1) + l.rows;
@@ -101,6 +109,9 @@ template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t
   }
   real* column = S + unit * kLanes;
   if (l.rows < kLanes) {
+    if (step == 2) return fill_columns<2>(from, column, l.pitch);
+    if (step == 4) return fill_columns<4>(from, column, l.pitch);
+    if (step == 8) return fill_columns<8>(from, column, l.pitch);
     for (int64_t h = 0; h < l.rows; ++h)
       for (int64_t i = 0; i < kLanes; ++i) column[h * l.pitch + i] = from[step * i + h];
     return;

@@ -108,13 +108,29 @@ template <int... I> FS_INLINE void zip_lanes(V re, V im, real* to, std::integer_
   store(to + kLanes, __builtin_shufflevector(re, im, ((I & 1) * kLanes + (kLanes + I) / 2)...));
 }
 FS_INLINE void zip(V re, V im, real* to) { zip_lanes(re, im, to, std::make_integer_sequence<int, kLanes>{}); }
-template <int... I> FS_INLINE void unzip_lanes(const real* from, V& re, V& im, std::integer_sequence<int, I...>) {
-  const V a = load(from), b = load(from + kLanes);
+template <int... I> FS_INLINE void unzip_lanes(V a, V b, V& re, V& im, std::integer_sequence<int, I...>) {
   re = __builtin_shufflevector(a, b, (2 * I)...);
   im = __builtin_shufflevector(a, b, (2 * I + 1)...);
 }
 FS_INLINE void unzip(const real* from, V& re, V& im) {
-  unzip_lanes(from, re, im, std::make_integer_sequence<int, kLanes>{});
+  unzip_lanes(load(from), load(from + kLanes), re, im, std::make_integer_sequence<int, kLanes>{});
+}
+
+// R vectors of consecutive values to v[h] = values h, h + R, h + 2 R, ...; R a power of two.
+template <int R> FS_INLINE void deinterleave(V* v) {
+  if constexpr (R > 1) {
+    V even[R / 2], odd[R / 2];
+    unroll<0, R / 2>([&](auto i) FS_LAMBDA {
+      constexpr auto lanes = std::make_integer_sequence<int, kLanes>{};
+      unzip_lanes(v[2 * i.value], v[2 * i.value + 1], even[i.value], odd[i.value], lanes);
+    });
+    deinterleave<R / 2>(even);
+    deinterleave<R / 2>(odd);
+    unroll<0, R / 2>([&](auto i) FS_LAMBDA {
+      v[2 * i.value] = even[i.value];
+      v[2 * i.value + 1] = odd[i.value];
+    });
+  }
 }
 
 // Store past the caches; p is aligned to the vector.

@@ -132,3 +132,41 @@ def advise(array: int, size: int, /) -> None: ...
 def simd_level() -> str: ...
 def set_simd_level(name: str, /) -> None: ...
 def abi_version() -> int: ...
+def rows_transform(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    x: int,
+    x_stride: int,
+    x_dtype: int,
+    rows: int,
+    taps: int,
+    start: int,
+    stop: int,
+    offset: int,
+    basis: int,
+    y: int,
+    ending: Ending | None,
+    out: int,
+    /,
+) -> None: ...
+def rows_overlap_add(
+    plan: Frames,
+    batch: int,
+    samples: int,
+    frames: int,
+    dtype: int,
+    threads: int,
+    y: int,
+    rows: int,
+    taps: int,
+    start: int,
+    stop: int,
+    offset: int,
+    basis: int,
+    x: int,
+    /,
+) -> None: ...

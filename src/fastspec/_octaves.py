@@ -133,14 +133,18 @@ def transform(
             raise ValueError(f"waveform must hold at least {frame} samples for one frame, got {length}")
         centre, n_frames = frame // 2, (length - frame) // hop + 1
     left, right = _reach(layout, n_frames)
-    signal = _extend(x, left - centre, right + centre + 1 - length, layout.reach if center else 0, pad_mode)
-    origin, step = -left, 1
-    pieces = []
+    pad = max(left, right + 1 - length) | 1  # odd: the half-band filter's middle falls on an even sample
+    if center and (pad_mode in ("constant", "replicate") or pad < length):
+        signal, origin = x, 0  # the first plans pad
+    else:
+        signal = _extend(x, left - centre, right + centre + 1 - length, layout.reach if center else 0, pad_mode)
+        origin, pad = -left, 0
+    step, pieces = 1, []
     for part, basis in zip(layout.parts, bases, strict=True):
         while step < part.step:
-            signal, origin = _halve(signal, origin, halfband, backend)
-            step *= 2
-        pieces.append(_apply(signal[:, part.first - origin :], part, basis, n_frames, ending, backend))
+            signal, origin = _halve(signal, origin, halfband, pad, pad_mode, backend)
+            step, pad = 2 * step, 0
+        pieces.append(_apply(signal, origin, part, basis, n_frames, pad and pad_mode, ending, backend))
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces[::-1], dim=1)
 
 
@@ -186,27 +190,44 @@ def _extend(x: Tensor, left: int, right: int, reach: int, pad_mode: str) -> Tens
     return torch.cat([zeros[0], head, body, tail, zeros[1]], dim=1)
 
 
-def _halve(x: Tensor, origin: int, halfband: Tensor, backend: str) -> tuple[Tensor, int]:
+def _halve(x: Tensor, origin: int, halfband: Tensor, pad: int, pad_mode: str, backend: str) -> tuple[Tensor, int]:
     """Low-pass and every second sample: those at even distance from the sample that `origin` is counted from.
 
     Two neighbouring results are the real and the imaginary part of one row: nothing is computed for nothing.
     """
     length = halfband.shape[1]
     half = (length - 3) // 2
-    skip = (origin + half) % 2
-    plan = DensePlan.make(length, 4, (0,), (length,), center=False)
+    skip = (origin - pad + half) % 2
+    plan = DensePlan.make(length, 4, (0,), (length,), pad > 0, pad_mode, pad if pad else None)
     pairs = frame_transform(x[:, skip:], halfband, plan, backend)
-    return torch.view_as_real(pairs[:, 0]).flatten(1), (origin + skip + half) // 2
+    return torch.view_as_real(pairs[:, 0]).flatten(1), (origin - pad + skip + half) // 2
 
 
-def _apply(signal: Tensor, part: Part, basis: Tensor, n_frames: int, ending: Ending | None, backend: str) -> Tensor:
-    rounds = -(-n_frames // part.phases)
-    needed = (rounds - 1) * part.plan.hop_length + part.plan.n_fft
-    signal = signal[:, :needed]
-    if ending is None:
-        y = frame_transform(signal, basis, part.plan, backend)
+def _apply(
+    signal: Tensor,
+    origin: int,
+    part: Part,
+    basis: Tensor,
+    n_frames: int,
+    pad_mode: str | int,
+    ending: Ending | None,
+    backend: str,
+) -> Tensor:
+    """The bins of one part; pad_mode: the signal begins at sample 0 and the frames have yet to be padded."""
+    plan = part.plan
+    if isinstance(pad_mode, str):
+        half = max(-part.first, part.first + plan.n_fft)
+        shift = half + part.first
+        starts, stops = (tuple(n + shift for n in ends) for ends in (plan.starts, plan.stops))
+        plan = DensePlan.make(2 * half, plan.hop_length, starts, stops, True, pad_mode, half)
     else:
-        y = spectral_power(signal, basis, None, part.plan, ending, backend)
+        rounds = -(-n_frames // part.phases)
+        first = part.first - origin
+        signal = signal[:, first : first + (rounds - 1) * plan.hop_length + plan.n_fft]
+    if ending is None:
+        y = frame_transform(signal, basis, plan, backend)
+    else:
+        y = spectral_power(signal, basis, None, plan, ending, backend)
     if part.phases == 1:
         return y
     y = y.unflatten(1, (part.phases, part.high - part.low)).permute(0, 2, 3, 1)

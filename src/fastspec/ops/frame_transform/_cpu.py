@@ -8,6 +8,7 @@ from ... import _native
 from ...plan import DensePlan, Plan
 from .. import _cpu as cpu
 from .. import _dense as dense
+from .. import _few_rows as few_rows
 from .._cpu import refuse
 
 __all__ = ["forward", "refuse"]
@@ -31,6 +32,9 @@ def forward(x: Tensor, basis: Tensor, plan: Plan, out: Tensor | None = None) -> 
 def _dense_forward(x: Tensor, basis: Tensor, plan: DensePlan, out: Tensor | None) -> Tensor:
     batch, frames = x.shape[0], plan.n_frames(x.shape[1])
     y = cpu.empty((batch, plan.n_bins, frames), basis.dtype.to_complex()) if out is None else out
+    if few_rows.suits(plan):
+        few_rows.transform(x, basis, plan, y)
+        return y
     padded, walk = dense.pad(x, plan), dense.Walk(plan, batch, frames, basis.dtype)
     panels = walk.pack(basis)
     for tile, z in walk.tiles():

@@ -8,6 +8,7 @@ from ... import _native
 from ...plan import DensePlan, Plan
 from .. import _cpu as cpu
 from .. import _dense as dense
+from .. import _few_rows as few_rows
 from .._cpu import refuse
 
 __all__ = ["forward", "refuse"]
@@ -28,6 +29,9 @@ def forward(y: Tensor, basis: Tensor, plan: Plan, length: int, out: Tensor | Non
 
 def _dense_forward(y: Tensor, basis: Tensor, plan: DensePlan, length: int, out: Tensor | None) -> Tensor:
     batch, _, frames = y.shape
+    if few_rows.suits(plan):
+        x = cpu.empty((batch, length), basis.dtype) if out is None else out
+        return few_rows.overlap_add(y, basis, plan, length, x)
     y, padded = y.resolve_conj(), basis.new_zeros(batch, length + 2 * plan.pad)
     walk = dense.Walk(plan, batch, frames, basis.dtype)
     weights = walk.weights(basis)

@@ -9,7 +9,9 @@ from ... import _native
 from ...plan import DensePlan, Ending, Plan
 from .. import _cpu as cpu
 from .. import _dense as dense
+from .. import _few_rows as few_rows
 from .._cpu import refuse
+from .reference import bands, compress, grad_spectrum, powers
 
 __all__ = ["backward", "forward", "forward_keeping", "refuse"]
 
@@ -94,6 +96,14 @@ def _dense_forward(
     batch, frames = x.shape[0], plan.n_frames(x.shape[1])
     n_bands = plan.n_bins if bank is None else bank.shape[1]
     out = cpu.empty((batch, n_bands, frames), basis.dtype) if out is None else out
+    if few_rows.suits(plan):
+        if bank is None:
+            few_rows.transform(x, basis, plan, y, ending, out)
+            return out
+        if y is None:
+            y = cpu.empty((batch, plan.n_bins, frames), basis.dtype.to_complex())
+        few_rows.transform(x, basis, plan, y)
+        return out.copy_(compress(bands(powers(y, ending), bank), ending))
     padded, walk = dense.pad(x, plan), dense.Walk(plan, batch, frames, basis.dtype)
     panels = walk.pack(basis)
     for tile, z in walk.tiles():
@@ -116,7 +126,13 @@ def _dense_backward(
     need_basis: bool,
     y: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients in x and in the basis; that in the spectrum is never in memory."""
+    """The gradients in x and in the basis; that in the spectrum is never in memory, unless the rows are few."""
+    if need_x and not need_basis and few_rows.suits(plan):
+        if y is None:
+            y = cpu.empty((x.shape[0], plan.n_bins, grad.shape[2]), basis.dtype.to_complex())
+            few_rows.transform(x, basis, plan, y)
+        grad_y = grad_spectrum(grad, y, bank, ending)
+        return few_rows.overlap_add(grad_y, basis, plan, x.shape[1], cpu.empty(tuple(x.shape), basis.dtype)), None
     padded, walk = dense.pad(x, plan), dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
     panels = walk.pack(basis) if y is None else None
     grad_padded = torch.zeros_like(padded) if need_x else None
