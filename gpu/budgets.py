@@ -30,7 +30,7 @@ class Ceiling:
 CEILINGS = (
     Ceiling(r"<double", 255, 8, "float64 is there for exact gradients, not for speed: one block an SM is enough"),
     Ceiling(
-        r"::spectral_power_bwd_kernel<", 168, 8, "held to 128 registers for two blocks an SM, it spills two of them"
+        r"::spectral_power_bwd_kernel<", 176, 8, "held to 128 registers for two blocks an SM, it spills two of them"
     ),
     Ceiling(r"", 128, 8, "64 KB of shared memory an SM hold one block of 33 KB", ("sm_75",)),
     Ceiling(r"", 128, 16),  # two blocks of 256 threads on every SM
