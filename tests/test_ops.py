@@ -64,7 +64,11 @@ def check_linear_ops(case, backend):
         ("overlap_add", gx, gx_true),
         ("basis_grad", gw, gw_true),
     ):
-        assert_close(actual, truth, tolerance(truth, plan, case.dtype), what)
+        tol = tolerance(truth, plan, case.dtype)
+        if what == "overlap_add" and case.dtype == F64:  # frames may cancel; what was rounded is each of them
+            frames = y_true.shape[1] ** 0.5 * window.detach().abs().max().item()
+            tol = max(tol, torch.finfo(case.dtype).eps * frames * cotangent.abs().max().item())
+        assert_close(actual, truth, tol, what)
 
     x, window = x.detach(), window.detach()
     assert torch.equal(frame_transform(x, window, plan, backend), y), "the direct call differs"

@@ -21,7 +21,7 @@ template <int Form> FS_INLINE float raise(const WarpEnding& e, float power) {
 }
 
 FS_INLINE float compress(const WarpEnding& e, float u) {
-  if (e.log == 1) return e.factor * fast_log2(e.add ? u + e.floor : fmaxf(u, e.floor));
+  if (e.log == 1) return e.factor * fast_log2(e.add ? u + e.floor : u < e.floor ? e.floor : u);  // NaN stays
   if (e.log == 2) return log1pf(e.scale * u);
   return u;
 }

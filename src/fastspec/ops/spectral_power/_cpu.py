@@ -11,6 +11,7 @@ from .. import _cpu as cpu
 from .. import _dense as dense
 from .. import _few_rows as few_rows
 from .._cpu import refuse
+from ..basis_grad import _cpu as basis_grad
 from .reference import bands, compress, grad_spectrum, powers
 
 __all__ = ["backward", "forward", "forward_keeping", "refuse"]
@@ -127,12 +128,15 @@ def _dense_backward(
     y: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """The gradients in x and in the basis; that in the spectrum is never in memory, unless the rows are few."""
-    if need_x and not need_basis and few_rows.suits(plan):
+    if few_rows.suits(plan):
         if y is None:
             y = cpu.empty((x.shape[0], plan.n_bins, grad.shape[2]), basis.dtype.to_complex())
             few_rows.transform(x, basis, plan, y)
         grad_y = grad_spectrum(grad, y, bank, ending)
-        return few_rows.overlap_add(grad_y, basis, plan, x.shape[1], cpu.empty(tuple(x.shape), basis.dtype)), None
+        grad_x = cpu.empty(tuple(x.shape), basis.dtype) if need_x else None
+        if grad_x is not None:
+            few_rows.overlap_add(grad_y, basis, plan, x.shape[1], grad_x)
+        return grad_x, basis_grad.forward(x, grad_y, plan) if need_basis else None
     padded, walk = dense.pad(x, plan), dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
     panels = walk.pack(basis) if y is None else None
     grad_padded = torch.zeros_like(padded) if need_x else None
