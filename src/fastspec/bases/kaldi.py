@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch.utils._python_dispatch import _disable_current_modes
 
 from .._checks import flag, integer, one_of, real
-from .dct import create_dct
 from .windows import get_window
 
 KALDI_WINDOWS = ("hamming", "hanning", "povey", "rectangular", "blackman")
@@ -139,14 +138,19 @@ def kaldi_dct(
 ) -> NDArray[np.float64]:
     """Orthonormal DCT-II [K, num_ceps], column j times the lifter 1 + L / 2 sin(pi j / L); L = 0 for none.
 
-    htk_compat: the zeroth coefficient comes last, sqrt(2) times as large.
+    htk_compat: the zeroth coefficient comes last, sqrt(2) times as large. Cosines and lifter are rounded in float32
+    where torchaudio's are: an angle of a hundred periods is 1e-5 off there, and the lifter multiplies by up to 12.
     """
     if integer("num_ceps", num_ceps, 1) > num_mel_bins:
         raise ValueError(f"num_ceps must not exceed num_mel_bins = {num_mel_bins}, got {num_ceps}")
     lifter = real("cepstral_lifter", cepstral_lifter)
-    matrix = create_dct(num_ceps, num_mel_bins, "ortho")
+    single, j = np.float32, np.arange(num_ceps, dtype=np.float32)
+    angles = single(math.pi / num_mel_bins) * (np.arange(num_mel_bins, dtype=single) + single(0.5))
+    matrix = np.cos(angles[:, None] * j) * single(math.sqrt(2.0 / num_mel_bins))
+    matrix[:, 0] = single(math.sqrt(1.0 / num_mel_bins))
+    matrix = matrix.astype(np.float64)
     if lifter:
-        matrix = matrix * (1 + 0.5 * lifter * np.sin(np.pi * np.arange(num_ceps) / lifter))
+        matrix *= single(1) + single(0.5 * lifter) * np.sin(single(math.pi) * j / single(lifter))
     if flag("htk_compat", htk_compat):
         matrix = np.concatenate([matrix[:, 1:], np.sqrt(2) * matrix[:, :1]], axis=1)
     return matrix
