@@ -219,6 +219,18 @@ def test_inverse(hop, least):
     assert 10 * torch.log10(x.square().sum() / (x - back).square().sum()) > least
 
 
+def test_layers_are_their_functions():
+    x = noise(0.2).float()
+    torch.testing.assert_close(transforms.Chroma(kind="cqt", n_octaves=5)(x), chroma.chroma_cqt(x, n_octaves=5))
+    torch.testing.assert_close(transforms.Chroma(n_fft=512)(x), chroma.chroma_stft(x, n_fft=512))
+    with pytest.raises(ValueError, match="kind must be one of"):
+        transforms.Chroma(kind="mel")
+    spectrum = cqt(x, **SMALL, output_format="Complex")
+    torch.testing.assert_close(
+        transforms.ICQT(**SMALL, n_iter=3)(spectrum, 4410), icqt(spectrum, **SMALL, n_iter=3, length=4410)
+    )
+
+
 def test_inverse_is_differentiable_and_warns():
     x = noise(0.02)[:, :180]
     spectrum = cqt(x, **SMALL, output_format="Complex").requires_grad_()

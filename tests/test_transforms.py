@@ -50,6 +50,8 @@ OURS = [
     "STFT",
     "SpectralFeatures",
     "VQT",
+    "ICQT",
+    "Chroma",
 ]  # see their own test files; fmt: skip
 
 

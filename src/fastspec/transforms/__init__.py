@@ -7,7 +7,8 @@ from .amplitude import AmplitudeToDB
 from .augment import FrequencyMasking, PitchShift, SpecAugment, TimeMasking, TimeStretch
 from .cepstral import LFCC, MFCC
 from .cfp import CombinedFrequencyPeriodicity
-from .constant_q import CQT, VQT
+from .chroma import Chroma
+from .constant_q import CQT, ICQT, VQT
 from .gammatone import Gammatonegram
 from .inverse import GriffinLim, InverseMelScale, InverseMelSpectrogram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
@@ -19,12 +20,14 @@ from .temporal import PCEN, ComputeDeltas
 
 __all__ = [
     "CQT",
+    "ICQT",
     "LFCC",
     "MFCC",
     "PCEN",
     "STFT",
     "VQT",
     "AmplitudeToDB",
+    "Chroma",
     "CombinedFrequencyPeriodicity",
     "ComputeDeltas",
     "FrequencyMasking",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .._checks import flag, one_of
 from .._inputs import check_dtype, fold_waveform, unfold
 from ..bases.cqt import Window
-from ..constant_q import OUTPUT_FORMATS, apply_layout, layout_tensors, make_layout
+from ..constant_q import OUTPUT_FORMATS, apply_layout, icqt, layout_tensors, make_layout
 from ..dispatch import check_backend
 from ..plan import PAD_MODES
 
@@ -154,3 +154,45 @@ class CQT(VQT):
             center=center,
             **extras,
         )
+
+
+class ICQT(nn.Module):
+    """Samples of a constant-Q spectrum, by least squares: ``fastspec.constant_q.icqt`` as a layer.
+
+    Arguments: those of the ``CQT`` that made the spectrum, and n_iter, the steps of the conjugate gradients.
+
+    Shape: complex [..., K, M] to [..., T], T = (M - 1) * hop_length, or ``length``.
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        sr: float = 22050,
+        hop_length: int = 512,
+        fmin: float = 32.70,
+        fmax: float | None = None,
+        n_bins: int = 84,
+        bins_per_octave: int = 12,
+        filter_scale: float = 1,
+        norm: float | None = 1,
+        window: Window = "hann",
+        center: bool = True,
+        pad_mode: str = "reflect",
+        normalization_type: str = "librosa",
+        n_iter: int = 10,
+        **extras: Any,
+    ) -> None:
+        super().__init__()
+        self.arguments = (sr, hop_length, fmin, fmax, n_bins, bins_per_octave, filter_scale, norm, window, center)
+        self.arguments += pad_mode, normalization_type
+        self.extras = {"n_iter": n_iter, **extras}
+
+    def forward(self, spectrum: Tensor, length: int | None = None) -> Tensor:
+        """Complex [..., K, M] to samples [..., length]."""
+        return icqt(spectrum, *self.arguments, length=length, **self.extras)
+
+    def extra_repr(self) -> str:
+        sr, hop_length, fmin, _, n_bins, *_ = self.arguments
+        return f"sr={sr:g}, hop_length={hop_length}, fmin={fmin:g}, n_bins={n_bins}, n_iter={self.extras['n_iter']}"
