@@ -185,14 +185,26 @@ class ICQT(nn.Module):
         **extras: Any,
     ) -> None:
         super().__init__()
-        self.arguments = (sr, hop_length, fmin, fmax, n_bins, bins_per_octave, filter_scale, norm, window, center)
-        self.arguments += pad_mode, normalization_type
-        self.extras = {"n_iter": n_iter, **extras}
+        self.arguments: dict[str, Any] = {
+            "sr": sr,
+            "hop_length": hop_length,
+            "fmin": fmin,
+            "fmax": fmax,
+            "n_bins": n_bins,
+            "bins_per_octave": bins_per_octave,
+            "filter_scale": filter_scale,
+            "norm": norm,
+            "window": window,
+            "center": center,
+            "pad_mode": pad_mode,
+            "normalization_type": normalization_type,
+            "n_iter": n_iter,
+            **extras,
+        }
 
     def forward(self, spectrum: Tensor, length: int | None = None) -> Tensor:
         """Complex [..., K, M] to samples [..., length]."""
-        return icqt(spectrum, *self.arguments, length=length, **self.extras)
+        return icqt(spectrum, length=length, **self.arguments)
 
     def extra_repr(self) -> str:
-        sr, hop_length, fmin, _, n_bins, *_ = self.arguments
-        return f"sr={sr:g}, hop_length={hop_length}, fmin={fmin:g}, n_bins={n_bins}, n_iter={self.extras['n_iter']}"
+        return ", ".join(f"{name}={self.arguments[name]}" for name in ("sr", "hop_length", "fmin", "n_bins", "n_iter"))
