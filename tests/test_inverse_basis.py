@@ -75,3 +75,10 @@ def test_errors():
     ):
         with pytest.raises(ValueError, match=words):
             F.inverse_basis_transform(**({"spectrum": y, "basis": basis, "plan": plan} | changed))
+
+
+def test_inference_mode():
+    layer, x = T.STFT(n_fft=64, freq_scale="log", sr=2000, fmin=100, fmax=900), torch.randn(1, 500)
+    expected = layer.inverse(layer(x))
+    with torch.inference_mode():
+        assert torch.equal(layer.inverse(layer(x)), expected)

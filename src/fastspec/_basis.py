@@ -111,5 +111,8 @@ def inverse_basis_transform(
         weights = weights.to(basis)
         counts = torch.tensor([b - a for a, b in zip(plan.starts, plan.stops, strict=True)], device=basis.device)
         basis, target = basis * weights.repeat_interleave(counts), target * weights[:, None]
+    if basis.is_inference():
+        with torch.inference_mode(False):
+            basis = basis.clone()
     x = least_squares(lambda x: frame_transform(x, basis, plan, name), target, length, n_iter)
     return x.reshape(*spectrum.shape[:-2], length)

@@ -97,7 +97,10 @@ def griffinlim(
         )
     w = make_window(window, plan.win_length, specgram.dtype, specgram.device)
     z = _start(specgram, flag("rand_init", rand_init), angles, generator)
-    magnitude = (specgram if power == 1 else specgram.pow(1 / power)).reshape(z.shape).contiguous()
+    if power != 1:  # slope 0 in silence
+        silent = specgram == 0
+        specgram = specgram.masked_fill(silent, 1.0).pow(1 / power).masked_fill(silent, 0.0)
+    magnitude = specgram.reshape(z.shape).contiguous()
     x = _iterate(magnitude, z, w, plan, n_iter, momentum / (1 + momentum), length, name, callback or (lambda _: None))
     return x.reshape(*leading, length)
 
@@ -129,7 +132,7 @@ def _iterate(
 ) -> Tensor:
     gain = make_gain(w, plan, magnitude.shape[-1], plan.pad, length)
     frames = without_padding(plan)
-    z = z * magnitude
+    z = (z * magnitude).contiguous()
     if torch.is_grad_enabled() and (z.requires_grad or w.requires_grad):
         y = torch.zeros_like(z)
         for i in range(n_iter):

@@ -122,6 +122,8 @@ def load(path: Path) -> tuple[Tensor, dict[str, Any]]:
             array = np.load(path)
         except (ValueError, EOFError) as error:
             raise ValueError(f"{path}: cannot be read as an array ({error})") from error
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{path}: expected one array, got an archive of several")
     elif path.suffix.lower() == ".safetensors":
         array, about = _load_safetensors(path)
     else:
@@ -219,6 +221,8 @@ def samples_of(
         raise ValueError("power is complex, but these values are real: give the --power that they are of")
     ending = (get("log"), power, get("floor", 1e-10), get("floor_mode", "clamp"), get("log_scale", 1.0))
     specgram = F.undo_log(values, *ending)
+    if not (specgram >= 0).all() or specgram.isinf().any():
+        raise ValueError("the array must hold magnitudes, 0 or more and finite; got NaN, infinite or negative numbers")
     if kind == "mel":
         bank = F.melscale_fbanks(
             n_fft // 2 + 1,

@@ -10,6 +10,9 @@ from torch import Tensor
 
 def least_squares(forward: Callable[[Tensor], Tensor], target: Tensor, length: int, n_iter: int) -> Tensor:
     """argmin over x [B, length] of |forward(x) - target|^2, each clip by its own conjugate gradients (CGLS)."""
+    if torch.is_inference_mode_enabled():  # the adjoint is a derivative
+        with torch.inference_mode(False), torch.no_grad():
+            return least_squares(forward, target.clone(), length, n_iter)
     keep = torch.is_grad_enabled() and target.requires_grad
 
     def normal(x: Tensor, residual: Tensor | None) -> Tensor:

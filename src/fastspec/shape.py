@@ -112,7 +112,8 @@ def spectral_flatness(specgram: Tensor, amin: float = 1e-10, power: float = 2.0)
         amin: > 0. power: > 0.
     """
     check_real("specgram", specgram, 2)
-    powers = (specgram ** real("power", power, 0.0, strict=True)).clamp(min=real("amin", amin, 0.0, strict=True))
+    power, amin = real("power", power, 0.0, strict=True), real("amin", amin, 0.0, strict=True)
+    powers = (specgram.clamp(min=amin ** (1.0 / power)) ** power).clamp(min=amin)
     return powers.log().mean(-2).exp() / powers.mean(-2)
 
 
