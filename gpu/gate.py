@@ -16,6 +16,7 @@ from fastspec import _launch
 from fastspec.dispatch import HALVES
 from fastspec.ops import basis_grad, overlap_add, spectral_power
 from fastspec.ops.frame_transform import _cuda as frame_transform_cuda
+from fastspec.ops.inverse import inverse
 from fastspec.ops.spectral_power import _cuda as spectral_power_cuda
 from fastspec.plan import Ending, FramePlan
 
@@ -67,6 +68,8 @@ def _every_op(plan: FramePlan, dtype: torch.dtype) -> None:
         return
     if dtype is real:
         overlap_add(y, window, plan, x.shape[1], "cuda")
+        gain, framing = torch.zeros(x.shape[1], dtype=real), replace(plan, pad=0, pad_mode="none")
+        inverse(y, window, gain, framing, plan.pad, "cuda")
     basis_grad(x, y, plan, "cuda")
     for ending, weights in product(ENDINGS, (None, bank)):
         leaf = x.detach().requires_grad_(dtype is real)

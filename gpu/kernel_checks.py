@@ -13,7 +13,8 @@ import torch
 
 from fastspec import _launch
 from fastspec.ops import frame_transform
-from fastspec.plan import Ending
+from fastspec.ops.inverse import inverse
+from fastspec.plan import Ending, FramePlan
 
 from .compile import ROOT
 from .engine import PtxEngine
@@ -77,7 +78,24 @@ def pcm() -> None:
     assert (got - truth).abs().max() < 1e-6 * truth.abs().max()
 
 
+def inverted(n_fft: int, hop: int, frames: int, start: int, length: int) -> None:
+    """inverse, its first samples cut off; longer or shorter than what the frames reach."""
+    generator = torch.Generator().manual_seed(0)
+    plan = FramePlan.make(n_fft, hop, n_fft - 3, center=False)
+    y = torch.randn(2, plan.n_bins, frames, dtype=torch.complex64, generator=generator)
+    window = torch.rand(n_fft - 3, generator=generator)
+    gain = 0.5 + torch.rand(length, generator=generator)
+    with _launch.using(PtxEngine()):
+        got = inverse(y, window, gain, plan, start, "cuda")
+    truth = inverse(y.to(torch.complex128), window.double(), gain.double(), plan, start, "reference")
+    assert (got - truth).abs().max() < 1e-6 * truth.abs().max()
+
+
 CHECKS: dict[str, Callable[[], None]] = {"int16": pcm}
+CHECKS |= {
+    f"inverse {args}": partial(inverted, *args)
+    for args in ((16, 4, 40, 8, 150), (75, 20, 9, 0, 300), (64, 16, 20, 32, 99), (16, 40, 5, 0, 260))
+}
 CHECKS |= {f"linear {case}": partial(linear, case) for case in LINEAR}
 CHECKS |= {
     f"power {case} {ending.log} {bands}": partial(power, case, ending, bands)

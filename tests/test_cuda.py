@@ -7,7 +7,7 @@ import types
 
 import pytest
 import torch
-from cases import CASES, ENDING_CASES, F64, Case, DenseCase, make_bank, signals
+from cases import CASES, ENDING_CASES, F64, Case, DenseCase, assert_close, make_bank, signals, tolerance
 from conftest import refused
 
 from fastspec import _launch
@@ -17,6 +17,8 @@ from fastspec.ops import _cuda as cuda
 from fastspec.ops import frame_transform, overlap_add, spectral_power
 from fastspec.ops.basis_grad import _cuda as basis_grad_cuda
 from fastspec.ops.frame_transform import _cuda as frame_transform_cuda
+from fastspec.ops.inverse import _cuda as inverse_cuda
+from fastspec.ops.inverse import inverse
 from fastspec.ops.overlap_add import _cuda as overlap_add_cuda
 from fastspec.ops.spectral_power import _cuda as spectral_power_cuda
 from fastspec.plan import Ending, FramePlan
@@ -226,6 +228,53 @@ def test_one_launch_forward_and_one_backward(engine):
     assert launches("constant", True, False) == fused
     assert launches("reflect", True, False) == [*fused, "overlap_add_fold_kernel"]
     assert launches("reflect", False, True) == [*fused, "basis_grad_sum_kernel"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "win", "frames"),
+    [(64, 16, None, 37), (60, 7, 41, 80), (75, 20, 75, 11), (16, 40, 9, 9), (1024, 256, None, 3)],
+)
+def test_inverse_is_one_launch(n_fft, hop, win, frames, dtype, engine, nan_memory):
+    """Values and gradients of the composition; cut into at the left, shorter and longer than the frames reach."""
+    plan, generator = FramePlan.make(n_fft, hop, win, center=False), torch.Generator().manual_seed(0)
+    covered = n_fft + hop * (frames - 1)
+    y = torch.randn(2, plan.n_bins, frames, dtype=dtype.to_complex(), generator=generator)
+    window = 0.2 + torch.rand(plan.win_length, dtype=dtype, generator=generator)
+    largest = overlap_add(y.to(torch.complex128), window.double(), plan, covered, "reference").abs().max()
+    scale, bound = largest.item(), tolerance(largest, plan, dtype)
+    for start, length in ((0, covered), (0, covered + 3 * hop + 5), (n_fft // 2, 1 + covered // 3)):
+        gain = 0.5 + torch.rand(length, dtype=dtype, generator=generator)
+        truth = inverse(y.to(torch.complex128), window.double(), gain.double(), plan, start, "reference")
+        engine.launched.clear()
+        x = inverse(y, window, gain, plan, start, "cuda")
+        assert engine.launched == ["inverse_kernel"]
+        assert_close(x, truth, 1.5 * bound, f"{start} {length}")
+        assert not x[:, max(0, covered - start) :].any()
+        assert torch.equal(inverse(y, window, gain, plan, start, "cuda", torch.empty_like(x)), x)
+
+        weights = torch.randn(x.shape, dtype=dtype, generator=generator)
+        results = []
+        for backend in ("cuda", "reference"):
+            leaves = [each.clone().requires_grad_() for each in (y, window, gain)]
+            (inverse(*leaves, plan, start, backend) * weights).sum().backward()
+            results.append([leaf.grad for leaf in leaves])
+        for name, ours, theirs in zip(("y", "window", "gain"), *results, strict=True):
+            part = 1e-5 if dtype is torch.float32 else 1e-13
+            assert_close(ours, theirs, part * max(theirs.abs().max().item(), scale if name == "gain" else 0), name)
+
+
+def test_inverse_of_long_clips_is_shared_by_blocks(engine):
+    """The seams between the blocks of a clip. Nothing asked for is nothing."""
+    plan = FramePlan.make(64, 16, center=False)
+    y, window = torch.randn(2, 33, 900, dtype=torch.complex64), torch.hann_window(64)
+    gain = 0.5 + torch.rand(14448)
+    clips = cuda.Clips(2, 14448, 900, 14448, 900)
+    assert inverse_cuda.choose(plan, torch.float32, clips)[1].runs > 5
+    whole = inverse(y, window, gain, plan, 0, "cuda")
+    truth = inverse(y, window, gain, plan, 0, "reference")
+    assert_close(whole, truth, 1e-6 * truth.abs().max().item(), "whole")
+    assert torch.equal(inverse(y[..., :1], window, gain[:0], plan, 0, "cuda"), whole[:, :0])
 
 
 @pytest.mark.parametrize("real", [torch.float32, F64])

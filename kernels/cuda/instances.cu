@@ -13,7 +13,8 @@ namespace FASTSPEC_NAMESPACE {
   (const void*)&spectral_power_fwd_kernel<Real, Sample, Out>, (const void*)&spectral_power_bwd_kernel<Real, Sample>
 #define FS_INSTANCES(Real)                                                                                       \
   FS_LINEAR_INSTANCES(Real, Real), FS_POWER_INSTANCES(Real, Real, Real), (const void*)&overlap_add_kernel<Real>, \
-      (const void*)&overlap_add_fold_kernel<Real>, (const void*)&basis_grad_sum_kernel<Real>
+      (const void*)&inverse_kernel<Real>, (const void*)&overlap_add_fold_kernel<Real>,                           \
+      (const void*)&basis_grad_sum_kernel<Real>
 
 extern const void* const instances[];
 const void* const instances[] = {

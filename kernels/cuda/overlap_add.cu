@@ -1,4 +1,4 @@
-// overlap_add: y [B, F, M] complex -> x [B, T]. Mirrors kernels/cpu/overlap_add.cc.
+// overlap_add: y [B, F, M] complex -> x [B, T], and the inverse transform. Mirrors kernels/cpu/overlap_add.cc.
 #include "adjoint.cuh"
 
 namespace FASTSPEC_NAMESPACE {
@@ -12,6 +12,21 @@ __global__ void __launch_bounds__(kThreads, kBlocks<Real>)
   walk_adjoint(memory, f, t, grad, no_samples, window, f.onesided ? f.bins : f.n_fft, at,
                [&](const Clip& clip, long long m, int count)
                    FS_LAMBDA { load_spectrum(memory, f, t, clip, y, m, count, at); });
+}
+
+// y one-sided, gain [T]; padding, whose part is dropped, is where the frames begin before sample 0.
+template <class Real>
+__global__ void __launch_bounds__(kThreads, kBlocks<Real>)
+    inverse_kernel(const Complex<Real>* y, const Real* window, const Real* gain, Frames f, Fft<Real> t,
+                   Gradient<Real> grad) {
+  FS_SHARED(Complex<Real>, memory);
+  const Place at = place_of();
+  const Real* no_samples = nullptr;
+  walk_adjoint(
+      memory, f, t, grad, no_samples, window, f.bins, at,
+      [&](const Clip& clip, long long m, int count)
+          FS_LAMBDA { load_spectrum(memory, f, t, clip, y, m, count, at, true); },
+      gain);
 }
 
 // The adjoint of padding, a block a clip: what fell on the padding goes to the samples that stood there.

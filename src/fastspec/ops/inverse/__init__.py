@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.nn.functional import pad
 
 from ..._inputs import constant
 from ...dispatch import choose
-from ...plan import FramePlan
+from ...plan import FramePlan, cached
 from .. import _autograd as shared
 from ..basis_grad import basis_grad
 from ..frame_transform import frame_transform
@@ -20,7 +21,8 @@ from ..overlap_add import overlap_add
 
 __all__ = ["inverse"]
 
-FUSED = {"fastspec.ops.overlap_add._cpu": "_cpu"}  # who runs overlap_add -> its one-pass module here
+# who runs overlap_add -> its one-pass module here
+FUSED = {"fastspec.ops.overlap_add._cpu": "_cpu", "fastspec.ops.overlap_add._cuda": "_cuda"}
 
 
 def inverse(
@@ -72,6 +74,13 @@ def _fused(y: Tensor, window: Tensor, plan: FramePlan, backend: str) -> ModuleTy
         return None
     name = FUSED.get(choose("overlap_add", backend, plan, y, window).__name__)
     return importlib.import_module(f"{__name__}.{name}") if name else None
+
+
+@cached
+def cut(plan: FramePlan, start: int) -> FramePlan:
+    """For the fused kernels: the samples before `start` are padding, whose part of the result is dropped."""
+    pad_mode = "constant" if start else "none"
+    return replace(plan, pad=start, pad_mode=pad_mode)
 
 
 def _samples(y: Tensor, window: Tensor, length: int, plan: FramePlan, start: int, backend: str) -> Tensor:

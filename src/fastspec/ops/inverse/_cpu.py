@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 
 from ... import _native
-from ...plan import FramePlan, cached
+from ...plan import FramePlan
 from .. import _cpu as cpu
+from . import cut
 
 __all__ = ["forward"]
 
@@ -24,12 +23,5 @@ def forward(y: Tensor, window: Tensor, gain: Tensor, plan: FramePlan, start: int
         out = cpu.empty((batch, length), window.dtype)
     work = cpu.call(window.dtype, batch, length, frames)
     addresses = y.data_ptr(), y.stride(0), window.data_ptr(), gain.data_ptr(), out.data_ptr()
-    _native.inverse(cpu.plan_of(_cut(plan, start)), *work, *addresses)
+    _native.inverse(cpu.plan_of(cut(plan, start)), *work, *addresses)
     return out
-
-
-@cached
-def _cut(plan: FramePlan, start: int) -> FramePlan:
-    """The samples before `start` are padding, whose part of the result is dropped."""
-    pad_mode = "constant" if start else "none"
-    return replace(plan, pad=start, pad_mode=pad_mode)
