@@ -349,3 +349,29 @@ def test_pitch_shift_moves_a_tone(clips):
 def test_errors_name_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call(torch.ones(2, 9, 12))
+
+
+def test_gradients_where_there_is_nothing():
+    """Silence, a frame of one bin, PCEN without bias: the powers there have no slope, and none is made up."""
+    silence = torch.zeros(5, 30, dtype=torch.float64)
+    one_bin = silence.clone()
+    one_bin[2] = 1.0
+    unbiased = torch.tensor([0.0, 1.0, 2.0, 0.0, 0.5], dtype=torch.float64)
+    for call, x in (
+        (lambda x: F.pcen(x, bias=0.0), silence),
+        (lambda x: F.pcen(x, bias=unbiased), silence),
+        (lambda x: F.pcen(x, bias=unbiased), one_bin),
+        (lambda x: F.spectral_flatness(x, power=0.5), silence),
+        (lambda x: F.spectral_bandwidth(x, p=0.5), one_bin),
+        (lambda x: F.griffinlim(x, None, 8, 4, 8, 2.0, 2, 0.9, None, True), silence),
+    ):
+        leaf = x.clone().requires_grad_()
+        value = call(leaf)
+        assert value.isfinite().all()
+        value.sum().backward()
+        assert leaf.grad.isfinite().all()
+    x = energies(5, 40).requires_grad_()
+    assert torch.allclose(F.pcen(x, bias=unbiased)[0], F.pcen(x, bias=0.0)[0], rtol=1e-12)
+    gradcheck(lambda x: F.pcen(x, bias=unbiased), x, fast_mode=True)
+    with pytest.raises(ValueError, match=r"centroid must be a tensor of shape \[40\], got 3.0"):
+        F.spectral_bandwidth(x, centroid=3.0)

@@ -120,3 +120,26 @@ def test_spectrogram_stream_errors():
         stream.finish()
     with pytest.raises(ValueError, match="t >= 1"):
         stream.push(noise(1, 0))
+
+
+def test_what_was_refused_leaves_no_trace():
+    x = noise(1, 300)
+    transform = T.Spectrogram(64)
+    stream = SpectrogramStream(transform)
+    pieces = [stream.push(x[:, :100])]
+    for wrong in (torch.ones(1, 50, dtype=torch.bool), x[:, :50].double(), x[:, :50].expand(2, -1)):
+        with pytest.raises(ValueError, match="waveform must"):
+            stream.push(wrong)
+    check([*pieces, stream.push(x[:, 100:]), stream.finish()], transform(x))
+
+    short = SpectrogramStream(transform)
+    short.push(x[:, :10])
+    with pytest.raises(ValueError, match="waveform must"):
+        short.finish()
+    check([short.push(x[:, 10:]), short.finish()], transform(x))
+
+    gaps = InverseStream(64, 64)
+    with pytest.raises(ValueError, match="squares sum to less"):
+        gaps.push(torch.ones(1, 33, 3, dtype=torch.complex64))
+    with pytest.raises(ValueError, match="after at least one push"):
+        gaps.finish()

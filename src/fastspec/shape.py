@@ -82,8 +82,14 @@ def spectral_bandwidth(
     """
     hertz = _hertz(specgram, sample_rate)
     centroid = centroid_of(specgram, sample_rate) if centroid is None else centroid
+    shape = specgram.shape[:-2] + specgram.shape[-1:]
+    if not isinstance(centroid, Tensor) or centroid.shape != shape:
+        got = list(centroid.shape) if isinstance(centroid, Tensor) else repr(centroid)
+        raise ValueError(f"centroid must be a tensor of shape {list(shape)}, got {got}")
     p = real("p", p, 0.0, strict=True)
-    moment = (specgram * (hertz - centroid[..., None, :]).abs() ** p).sum(-2)
+    distance = (hertz - centroid[..., None, :]).abs()
+    there = distance == 0  # slope 0, whatever p
+    moment = (specgram * (distance.masked_fill(there, 1.0) ** p).masked_fill(there, 0.0)).sum(-2)
     moment = _ratio(moment, specgram.sum(-2)) if flag("norm", norm) else moment
     silent = moment == 0
     return (moment.masked_fill(silent, 1.0) ** (1 / p)).masked_fill(silent, 0.0)

@@ -11,7 +11,7 @@ import copy
 import torch
 from torch import Tensor
 
-from ._inputs import Window, make_window, normalization, normalize_window
+from ._inputs import Window, make_window, normalization, normalize_window, result_dtype
 from ._inverse import fold_spectrum, make_gain, result_length, without_padding
 from .dispatch import check_backend
 from .ops.inverse import inverse
@@ -71,9 +71,14 @@ class InverseStream:
                     f"{spectrum.dtype} {list(spectrum.shape)} on {spectrum.device}"
                 )
             spectrum = torch.cat([kept, spectrum], -1)
+        before = self._frames
         self._frames += spectrum.shape[-1] - (0 if kept is None else kept.shape[-1])
         covered = plan.n_fft + plan.hop_length * (self._frames - 1)
-        x = self._samples(spectrum, min(self._frames * plan.hop_length, covered - plan.pad), last=False)
+        try:
+            x = self._samples(spectrum, min(self._frames * plan.hop_length, covered - plan.pad), last=False)
+        except Exception:
+            self._frames = before  # as if the frames had not come
+            raise
         reach = -(-plan.n_fft // plan.hop_length) - 1
         self._kept = spectrum[..., -max(1, reach) :].clone()
         return x
@@ -86,8 +91,9 @@ class InverseStream:
         if self.plan.pad + total < self._done:
             given = self._done - self.plan.pad
             raise ValueError(f"length must be at least the {given} samples that are out already, got {length}")
+        x = self._samples(self._kept, self.plan.pad + total, last=True)
         self._finished = True
-        return self._samples(self._kept, self.plan.pad + total, last=True)
+        return x
 
     def _samples(self, spectrum: Tensor, stop: int, last: bool) -> Tensor:
         """Those from where the last ones ended to ``stop``, counted from the first frame's first sample."""
@@ -139,6 +145,15 @@ class SpectrogramStream:
             raise ValueError("waveform came after finish(); a stream ends once")
         if not isinstance(waveform, Tensor) or waveform.dim() == 0 or waveform.shape[-1] == 0:
             raise ValueError("waveform must be a tensor [..., t] with t >= 1")
+        result_dtype(waveform, None)  # its error before anything is kept
+        last = self._last
+        if last is not None and (
+            last.shape[:-1] != waveform.shape[:-1] or last.dtype != waveform.dtype or last.device != waveform.device
+        ):
+            raise ValueError(
+                f"waveform must go on as {last.dtype} {[*last.shape[:-1], 't']} on {last.device}, got "
+                f"{waveform.dtype} {list(waveform.shape)} on {waveform.device}"
+            )
         if self._last is None and self._zeros:
             waveform = torch.nn.functional.pad(waveform, (self._zeros, 0))
         return self._take(waveform)
@@ -147,11 +162,11 @@ class SpectrogramStream:
         """The frames that need the padding at the end."""
         if self._last is None or self._finished:
             raise ValueError("finish() must come once, after at least one push")
+        self.plan.check_length(self._total + self._zeros)
         if self._zeros:
             ready = self._take(self._last.new_zeros((*self._last.shape[:-1], self._zeros)))
         else:
             ready = None
-        self.plan.check_length(self._total)
         self._finished = True
         rest = self._frames(_padding(self._last, self.plan, at_end=True))
         return rest if ready is None else torch.cat([ready, rest], -1)

@@ -134,9 +134,11 @@ def pcen(
     delta, r = _bands("bias", bias, specgram), _bands("power", power, specgram)
     if not isinstance(power, Tensor) and power == 0:
         return torch.log1p(specgram * normal)
-    if not isinstance(bias, Tensor) and bias == 0:
-        return (specgram * normal) ** r
-    return delta**r * torch.expm1(r * torch.log1p(specgram * normal / delta))
+    u = specgram * normal
+    silent, unbiased = u == 0, delta == 0
+    plain = (u.masked_fill(silent, 1.0) ** r).masked_fill(silent, 0.0)  # slope 0 in silence
+    delta = delta.masked_fill(unbiased, 1.0)
+    return torch.where(unbiased, plain, delta**r * torch.expm1(r * torch.log1p(u / delta)))
 
 
 def smoothing(sample_rate: float, hop_length: int, time_constant: float) -> float:
