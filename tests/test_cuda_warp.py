@@ -136,7 +136,7 @@ def test_what_is_chosen():
 
 
 def test_silence_has_no_gradient(engine):
-    """|y| at y = 0, also beside sound: the gradient of a silent clip is 0."""
+    """|y| at y = 0: the gradient of a silent clip is 0."""
     plan = FramePlan.make(1024, 256)
     x = torch.zeros(1, 6000, requires_grad=True)
     spectral_power(x, torch.hann_window(1024), None, plan, MAGNITUDE, "cuda").sum().backward()
