@@ -25,6 +25,7 @@ def constant(build: str, args: tuple, dtype: torch.dtype, device: torch.device) 
         args = tuple(
             operator.index(a) if isinstance(a, int) and not isinstance(a, bool) else a for a in args
         )  # symbolic sizes become numbers
+        _make_constant_is_one_operator()
         return _make_constant(build, args, dtype, device)
     key = (build, args, dtype, device)
     try:
@@ -40,11 +41,20 @@ def constant(build: str, args: tuple, dtype: torch.dtype, device: torch.device) 
     return tensor
 
 
-@torch.compiler.allow_in_graph  # torch.compile takes it for one operator and does not look inside
 def _make_constant(build: str, args: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
     array = getattr(bases, build)(*(float(a) if isinstance(a, torch.SymFloat) else a for a in args))
     with torch.inference_mode(False):  # an inference tensor could not be saved for a later backward
         return torch.tensor(array, dtype=dtype, device=device)
+
+
+def _make_constant_is_one_operator() -> None:
+    """torch.compile shall not look inside. Said at import, this would load the whole compiler, and Triton with it."""
+    torch.compiler.allow_in_graph(_make_constant)
+
+
+# Traced code runs such a function at once; the mark is all that torch.compiler.assume_constant_result does beyond
+# loading the compiler.
+_make_constant_is_one_operator._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def compute_dtype(given: torch.dtype) -> torch.dtype:
