@@ -62,3 +62,10 @@ def test_inverse_prints_its_table() -> None:
     assert done.returncode == 0, done.stderr
     assert "wrong" not in done.stdout
     assert len(re.findall(r"(?m)^\| (?:istft|stft, istft, gradient|Griffin-Lim, 32 rounds) \|", done.stdout)) == 12
+
+
+def test_kaldi_prints_its_table() -> None:
+    command = [sys.executable, "-m", "bench.kaldi"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"(?m)^\| (?:music|speech) \| ", done.stdout)) == 8

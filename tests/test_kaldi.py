@@ -34,18 +34,26 @@ def recording(request, pytestconfig):
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=lambda value: value if isinstance(value, str) else "")
 def test_equals_torchaudio_on_recordings(name, options, recording):
-    """In float64 to 1e-4; in float32 no further from that than eight times what torchaudio's own float32 is."""
+    """torchaudio in float64 is the truth: reached where dtype is float64; in float32 on the mean as near as
+    torchaudio's own float32, and at the worst value, an almost empty bin, up to twice as far."""
     x, rate = recording
     options = options | {"sample_frequency": rate}
     truth = getattr(theirs, name)(x.double(), **options)
-    got = getattr(kaldi, name)(x.double(), channel=0, **options)
+    got = getattr(kaldi, name)(x, channel=0, dtype=torch.float64, **options)
     assert got.shape == truth.shape
-    assert (got - truth).abs().max() < 1e-4
-    rough = getattr(theirs, name)(x, **options)
+    assert (got - truth).abs().max() < 1e-9
+    rough = (getattr(theirs, name)(x, **options) - truth).abs()
     ours = getattr(kaldi, name)(x, channel=0, **options)
     assert ours.dtype == torch.float32
-    assert (ours - truth).abs().max() <= 8 * (rough - truth).abs().max()
-    assert (ours - truth).abs().mean() <= 2 * (rough - truth).abs().mean() + 1e-6
+    ours = (ours - truth).abs()
+    assert ours.max() <= 2 * rough.max()
+    assert ours.mean() <= 1.2 * rough.mean()
+
+
+def test_float32_fbank_within_1e_4(recording):
+    x, rate = recording
+    truth = theirs.fbank(x.double(), sample_frequency=rate)
+    assert (kaldi.fbank(x, channel=0, sample_frequency=rate) - truth).abs().max() < 1e-4
 
 
 @hypothesis.settings(max_examples=80, deadline=None, derandomize=True, database=None)

@@ -28,14 +28,16 @@ class Preparation {
   Frames apply(const Frames& raw, real* memory) const {
     if (!needed()) return raw;
     const auto sample = [&](int64_t n) FS_LAMBDA { return load(raw.samples + raw.offset[n]); };
-    const V mean = remove_dc_ ? mean_of(sample) : V{};
+    // The mean's share of the difference comes off last: loud low notes cancel in a multiply-add of samples as they
+    // are, which rounds once, and what it rounds is the small difference.
+    const V rest = remove_dc_ ? mean_of(sample) * real(1 - double(coefficient_)) : V{};
     V* to = reinterpret_cast<V*>(memory);
     for (int64_t n = 0; n < begin_; ++n) to[n] = V{};
-    V before = sample(begin_) - mean;
+    V before = sample(begin_);
     for (int64_t n = begin_; n < end_; ++n) {
-      const V z = sample(n) - mean;
-      to[n] = z - before * coefficient_;
-      before = z;
+      const V x = sample(n);
+      to[n] = x - before * coefficient_ - rest;
+      before = x;
     }
     for (int64_t n = end_; n < n_fft_; ++n) to[n] = V{};
     return {memory, offset_.data(), raw.window, raw.ahead};

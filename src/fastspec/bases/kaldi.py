@@ -115,7 +115,7 @@ def _hz(mel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _by_torch(function: Callable[[torch.Tensor], torch.Tensor], x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """torch's logarithm or exponential, whose last bit is not always NumPy's; numbers, even while a tracer watches."""
+    """torch's function, whose last bit is not always NumPy's; numbers, even while a tracer watches."""
     with _disable_current_modes():
         return function(torch.from_numpy(x)).numpy()
 
@@ -146,11 +146,11 @@ def kaldi_dct(
     lifter = real("cepstral_lifter", cepstral_lifter)
     single, j = np.float32, np.arange(num_ceps, dtype=np.float32)
     angles = single(math.pi / num_mel_bins) * (np.arange(num_mel_bins, dtype=single) + single(0.5))
-    matrix = np.cos(angles[:, None] * j) * single(math.sqrt(2.0 / num_mel_bins))
+    matrix = _by_torch(torch.cos, angles[:, None] * j) * single(math.sqrt(2.0 / num_mel_bins))
     matrix[:, 0] = single(math.sqrt(1.0 / num_mel_bins))
     matrix = matrix.astype(np.float64)
     if lifter:
-        matrix *= single(1) + single(0.5 * lifter) * np.sin(single(math.pi) * j / single(lifter))
+        matrix *= single(1) + single(0.5 * lifter) * _by_torch(torch.sin, single(math.pi) * j / single(lifter))
     if flag("htk_compat", htk_compat):
         matrix = np.concatenate([matrix[:, 1:], np.sqrt(2) * matrix[:, :1]], axis=1)
     return matrix
