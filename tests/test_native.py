@@ -27,6 +27,7 @@ from test_ops import check_linear_ops, check_power
 
 from fastspec import _native
 from fastspec.ops import _cpu as native
+from fastspec.ops import _few_rows
 from fastspec.ops.spectral_power import _cpu as native_power
 from fastspec.ops.spectral_power import reference as reference_power
 
@@ -51,10 +52,15 @@ def levels():
 
 
 @pytest.mark.parametrize("simd", levels(), indirect=True)
-def test_every_level(simd, nan_memory):
+def test_every_level(simd, nan_memory, monkeypatch):
     assert _native.simd_level() == simd
     for case in CASES + DENSE_CASES:
         check_linear_ops(case, "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(_few_rows, "suits", lambda plan: False)
+        for case in DENSE_CASES:
+            check_linear_ops(case, "cpu")
+            check_power(case, ENDINGS[0], None, "cpu")
     for ending in ENDINGS:
         for case in ENDING_CASES[:3]:
             check_power(case, ending, None, "cpu")
@@ -247,24 +253,32 @@ def test_bad_numbers_never_reach_the_kernels():
 
 def test_bad_dense_numbers_never_reach_the_kernels():
     ends, offset = torch.tensor([[0, 3], [8, 5]]), torch.tensor([0, 8])
+    far = torch.tensor([0, 2**63 - 4])
     start, stop = (row.data_ptr() for row in ends)
     array = torch.zeros(2000)
     good = 2, 10, start, stop, offset.data_ptr(), 0, 1
-    assert _native.dense_size(*good) > 0
+    assert _native.dense_size(*good, 1) > 0
+    assert _native.dense_size(*good, 0) == 0
     for rows in (
         (0, *good[1:]),
         (2, 9, *good[2:]),  # taps beyond the basis
         (2, 10, stop, start, *good[4:]),
         (2, 10, 0, *good[3:]),
         (*good[:5], 7, 1),
+        (2, 2**62, start, stop, far.data_ptr(), 0, 1),  # their sum would overflow
     ):
-        assert _native.dense_size(*rows) == 0
+        assert _native.dense_size(*rows, 1) == 0
         with pytest.raises(ValueError, match="argument"):
-            _native.dense_pack(*rows, array.data_ptr(), array.data_ptr())
+            _native.dense_pack(*rows, 1, array.data_ptr(), array.data_ptr())
     for tile in ((0, 1, 1, 0), (1, 0, 1, 0), (1, 1, 0, 0), (1, 1, 1, -1)):
         for call in (_native.dense_transform, _native.dense_gradient):
             with pytest.raises(ValueError, match="argument"):
                 call(*good, *tile, array.data_ptr(), array.data_ptr(), array.data_ptr())
+    nothing, order = (0, 0, 0), torch.tensor([0, 2])  # there is no row 2
+    with pytest.raises(ValueError, match="argument"):
+        _native.dense_store(*good, 1, 1, 1, 0, array.data_ptr(), order.data_ptr(), *nothing, None, *nothing)
+    with pytest.raises(ValueError, match="argument"):
+        _native.dense_load(*good, 1, 1, 1, 0, *nothing, None, *nothing, order.data_ptr(), array.data_ptr())
 
 
 def test_no_frames():

@@ -2,52 +2,46 @@
 // and the gradient in H. Lanes are rows here: a panel of kLanes rows stands column by column, its real parts in one
 // vector and its imaginary parts in another, on the union of the rows' supports. A sample is read where it lies and
 // splat over the lanes, so any hop will do and no frame is copied; a group of kTall frames (or columns, in the
-// gradient) keeps its sums in registers.
+// gradient) keeps its sums in registers. Where rows are two or four hops long, neighbouring frames share products
+// (shared_products.h): a panel then holds sums of its taps, 9 hops of columns for every 4.
 #include <algorithm>
 #include <vector>
 
 #include "ops.h"
-#include "parallel.h"
-#include "simd.h"
+#include "polyphase.h"
+#include "shared_products.h"
 
 namespace FASTSPEC_NAMESPACE {
 
 namespace {
 
 constexpr int kTall = FASTSPEC_VECTOR_BYTES == 64 ? 12 : 6;  // 2 kTall sums, two columns and a splat fill the registers
-constexpr int kWide = 2 * kLanes;
-
 struct Panel {
   int64_t first, rows;  // rows first ... of the order given
   int64_t start, stop;  // the union of their supports
-  int64_t offset;       // of its columns [stop - start][kWide] among all panels
+  int64_t offset;       // of its columns [cuts.columns()][kWide] among all panels
+  Cuts cuts;
 };
 
-std::vector<Panel> panels_of(const fastspec_rows& r) {
+std::vector<Panel> panels_of(const fastspec_rows& r, int64_t hop) {
   std::vector<Panel> panels;
   int64_t offset = 0;
   for (int64_t first = 0; first < r.rows; first += kLanes) {
     const int64_t rows = std::min<int64_t>(kLanes, r.rows - first);
     const int64_t start = *std::min_element(r.start + first, r.start + first + rows);
     const int64_t stop = *std::max_element(r.stop + first, r.stop + first + rows);
-    panels.push_back({first, rows, start, stop, offset});
-    offset += (stop - start) * kWide;
+    panels.push_back({first, rows, start, stop, offset, Cuts(stop - start, hop)});
+    offset += panels.back().cuts.columns() * kWide;
   }
   return panels;
 }
 
-template <class Fn> void each_panel(const fastspec_rows& r, const std::vector<Panel>& panels, Fn&& fn) {
-  struct Context {
-    const std::vector<Panel>& panels;
-    Fn& fn;
-  } context{panels, fn};
-  fastspec::parallel_for(
-      int64_t(panels.size()), r.threads,
-      [](void* c, long long task) {
-        auto& here = *static_cast<Context*>(c);
-        here.fn(here.panels[size_t(task)]);
-      },
-      &context);
+// fn(begin, end): consecutive panels in one task, so that those of one support share what is made of the samples.
+template <class Fn> void each_run(const fastspec_rows& r, const std::vector<Panel>& panels, Fn&& fn) {
+  const int64_t count = int64_t(panels.size()), tasks = r.threads > 1 ? std::min<int64_t>(count, 2 * r.threads) : 1;
+  parallel_for(tasks, r.threads, [&](int64_t task) {
+    fn(panels.data() + task * count / tasks, panels.data() + (task + 1) * count / tasks);
+  });
 }
 
 // acc[i] += sum_p x[i si + p sp] b[p]
@@ -81,13 +75,8 @@ void product(const real* x, int64_t si, int64_t sp, const real* b, int64_t count
     }
   }
   if constexpr (Tall > 1)
-    if (i < tall) product<Tall / 3>(x + i * si, si, sp, b, count, tall - i, add, to + i * kWide);
+    if (i < tall) product<Tall / 2>(x + i * si, si, sp, b, count, tall - i, add, to + i * kWide);
 }
-template <>
-void product<0>(const real* x, int64_t si, int64_t sp, const real* b, int64_t count, int64_t tall, bool add, real* to) {
-  product<1>(x, si, sp, b, count, tall, add, to);
-}
-
 // Columns [count][kWide], lanes from `lane` on, to and from rows of `count` values `pitch` apart.
 void columns_to_rows(const real* columns, int64_t count, int64_t rows, real* to, int64_t pitch) {
   int64_t m = 0;
@@ -123,82 +112,161 @@ bool even(const fastspec_rows& r, const Panel& p) {
   return true;
 }
 
+// This thread's memory for one tile: columns of frames, of the products that they share, and those products' samples.
+struct Room {
+  real *sums, *shared, *samples;
+
+  Room(const Panel* begin, const Panel* end, int64_t frames) {
+    int64_t columns = 0, numbers = 0;
+    for (const Panel* p = begin; p < end; ++p) {
+      columns = std::max(columns, p->cuts.shared(frames));
+      numbers = std::max(numbers, p->cuts.samples(frames));
+    }
+    const int64_t size = (frames + columns) * kWide + numbers;
+    sums = static_cast<real*>(fastspec::scratch(size_t(size) * sizeof(real)));
+    shared = sums + frames * kWide;
+    samples = shared + columns * kWide;
+  }
+
+  // The samples of panel p of a clip, unless those of the panel before are the same.
+  void share(const Panel* before, const Panel* p, const real* x, int64_t frames) const {
+    if (before && before->start == p->start && before->stop == p->stop) return;
+    const int64_t end = (frames - 1) * p->cuts.hop + p->cuts.width;
+    share_samples(p->cuts.fours, x + p->start, end, frames, samples);
+    share_samples(p->cuts.twos, x + p->start, end, frames, samples + p->cuts.fours.samples(frames));
+  }
+
+  // fn(pieces, their samples), the shorter ones first.
+  template <class Fn> void each(Fn&& fn, const Panel& p, int64_t frames) const {
+    if (p.cuts.twos.count) fn(p.cuts.twos, samples + p.cuts.fours.samples(frames));
+    if (p.cuts.fours.count) fn(p.cuts.fours, samples);
+  }
+};
+
 }  // namespace
 
-int64_t dense_size(const fastspec_rows& r) {
-  const Panel last = panels_of(r).back();
-  return last.offset + (last.stop - last.start) * kWide;
+int64_t dense_size(const fastspec_rows& r, int64_t hop) {
+  const Panel last = panels_of(r, hop).back();
+  return last.offset + last.cuts.columns() * kWide;
 }
 
-void dense_pack(const fastspec_rows& r, const void* basis_, void* panels_) {
-  const auto panels = panels_of(r);
-  each_panel(r, panels, [&](const Panel& p) {
-    const int64_t width = p.stop - p.start;
-    for (int part = 0; part < 2; ++part) {
-      const real* taps = static_cast<const real*>(basis_) + part * r.taps;
-      real* columns = static_cast<real*>(panels_) + p.offset + part * kLanes;
-      if (even(r, p)) {
-        rows_to_columns(taps + r.offset[p.first], width, width, p.rows, columns);
-        continue;
+void dense_pack(const fastspec_rows& r, int64_t hop, const void* basis_, void* panels_) {
+  const auto panels = panels_of(r, hop);
+  each_run(r, panels, [&](const Panel* begin, const Panel* end) {
+    for (const Panel* p = begin; p < end; ++p) {
+      const int64_t width = p->stop - p->start;
+      real* columns = static_cast<real*>(fastspec::scratch(size_t(width * kWide) * sizeof(real)));
+      for (int part = 0; part < 2; ++part) {
+        const real* taps = static_cast<const real*>(basis_) + part * r.taps;
+        real* lanes = columns + part * kLanes;
+        if (even(r, *p)) {
+          rows_to_columns(taps + r.offset[p->first], width, width, p->rows, lanes);
+          continue;
+        }
+        for (int64_t n = 0; n < width; ++n) store(lanes + n * kWide, V{});
+        for (int64_t i = 0; i < p->rows; ++i) {
+          const int64_t row = p->first + i, shift = r.start[row] - p->start;
+          for (int64_t n = 0; n < r.stop[row] - r.start[row]; ++n)
+            lanes[(shift + n) * kWide + i] = taps[r.offset[row] + n];
+        }
       }
-      for (int64_t n = 0; n < width; ++n) store(columns + n * kWide, V{});
-      for (int64_t i = 0; i < p.rows; ++i) {
-        const int64_t row = p.first + i, shift = r.start[row] - p.start;
-        for (int64_t n = 0; n < r.stop[row] - r.start[row]; ++n)
-          columns[(shift + n) * kWide + i] = taps[r.offset[row] + n];
-      }
+      real* panel = static_cast<real*>(panels_) + p->offset;
+      share_taps(p->cuts.fours, columns, panel);
+      share_taps(p->cuts.twos, columns, panel);
+      std::copy_n(columns + p->cuts.rest_at() * kWide, p->cuts.rest * kWide, panel + p->cuts.rest_taps());
     }
   });
 }
 
-void dense_unpack(const fastspec_rows& r, const void* panels_, void* basis_) {
-  const auto panels = panels_of(r);
-  each_panel(r, panels, [&](const Panel& p) {
-    const int64_t width = p.stop - p.start;
-    for (int part = 0; part < 2; ++part) {
-      real* taps = static_cast<real*>(basis_) + part * r.taps;
-      const real* columns = static_cast<const real*>(panels_) + p.offset + part * kLanes;
-      if (even(r, p)) {
-        columns_to_rows(columns, width, p.rows, taps + r.offset[p.first], width);
-        continue;
-      }
-      for (int64_t i = 0; i < p.rows; ++i) {
-        const int64_t row = p.first + i, shift = r.start[row] - p.start;
-        for (int64_t n = 0; n < r.stop[row] - r.start[row]; ++n)
-          taps[r.offset[row] + n] = columns[(shift + n) * kWide + i];
+void dense_unpack(const fastspec_rows& r, int64_t hop, const void* panels_, void* basis_) {
+  const auto panels = panels_of(r, hop);
+  each_run(r, panels, [&](const Panel* begin, const Panel* end) {
+    for (const Panel* p = begin; p < end; ++p) {
+      const int64_t width = p->stop - p->start;
+      real* columns = static_cast<real*>(fastspec::scratch(size_t(width * kWide) * sizeof(real)));
+      const real* panel = static_cast<const real*>(panels_) + p->offset;
+      gather_taps(p->cuts.fours, panel, columns);
+      gather_taps(p->cuts.twos, panel, columns);
+      std::copy_n(panel + p->cuts.rest_taps(), p->cuts.rest * kWide, columns + p->cuts.rest_at() * kWide);
+      for (int part = 0; part < 2; ++part) {
+        real* taps = static_cast<real*>(basis_) + part * r.taps;
+        const real* lanes = columns + part * kLanes;
+        if (even(r, *p)) {
+          columns_to_rows(lanes, width, p->rows, taps + r.offset[p->first], width);
+          continue;
+        }
+        for (int64_t i = 0; i < p->rows; ++i) {
+          const int64_t row = p->first + i, shift = r.start[row] - p->start;
+          for (int64_t n = 0; n < r.stop[row] - r.start[row]; ++n)
+            taps[r.offset[row] + n] = lanes[(shift + n) * kWide + i];
+        }
       }
     }
   });
 }
 
 void dense_transform(const fastspec_rows& r, const fastspec_tile& t, const void* x_, const void* panels_, void* z_) {
-  const auto panels = panels_of(r);
+  const auto panels = panels_of(r, t.hop);
   const int64_t pitch = t.clips * t.frames;
-  each_panel(r, panels, [&](const Panel& p) {
-    const real* columns = static_cast<const real*>(panels_) + p.offset;
-    real* sums = static_cast<real*>(fastspec::scratch(size_t(t.frames * kWide) * sizeof(real)));
+  each_run(r, panels, [&](const Panel* begin, const Panel* end) {
+    const Room room(begin, end, t.frames);
     for (int64_t clip = 0; clip < t.clips; ++clip) {
-      const real* x = static_cast<const real*>(x_) + clip * t.stride + p.start;
-      product<kTall>(x, t.hop, 1, columns, p.stop - p.start, t.frames, false, sums);
-      for (int part = 0; part < 2; ++part)
-        columns_to_rows(sums + part * kLanes, t.frames, p.rows,
-                        static_cast<real*>(z_) + (part * r.rows + p.first) * pitch + clip * t.frames, pitch);
+      const real* x = static_cast<const real*>(x_) + clip * t.stride;
+      for (const Panel* p = begin; p < end; ++p) {
+        room.share(p == begin ? nullptr : p - 1, p, x, t.frames);
+        const real* columns = static_cast<const real*>(panels_) + p->offset;
+        const Cuts& cuts = p->cuts;
+        if (cuts.rest)
+          product<kTall>(x + p->start + cuts.rest_at(), t.hop, 1, columns + cuts.rest_taps(), cuts.rest, t.frames,
+                         false, room.sums);
+        room.each(
+            [&](const auto& pieces, const real* samples) {
+              const int64_t groups = pieces.groups(t.frames), lines = pieces.lines(t.frames);
+              for (int c = 0; c < pieces.kProducts; ++c)
+                for (int64_t k = 0; k < pieces.count; ++k)
+                  product<kTall>(samples + (c * lines + k) * pieces.pitch, pieces.pitch, 1, columns + pieces.taps(c, k),
+                                 pieces.hop, groups, k > 0, room.shared + c * groups * kWide);
+              gather_frames(pieces, room.shared, t.frames,
+                            pieces.at + pieces.count * pieces.kHops * t.hop < p->stop - p->start, room.sums);
+            },
+            *p, t.frames);
+        for (int part = 0; part < 2; ++part)
+          columns_to_rows(room.sums + part * kLanes, t.frames, p->rows,
+                          static_cast<real*>(z_) + (part * r.rows + p->first) * pitch + clip * t.frames, pitch);
+      }
     }
   });
 }
 
 void dense_gradient(const fastspec_rows& r, const fastspec_tile& t, const void* x_, const void* z_, void* panels_) {
-  const auto panels = panels_of(r);
+  const auto panels = panels_of(r, t.hop);
   const int64_t pitch = t.clips * t.frames;
-  each_panel(r, panels, [&](const Panel& p) {
-    real* columns = static_cast<real*>(panels_) + p.offset;
-    real* z = static_cast<real*>(fastspec::scratch(size_t(t.frames * kWide) * sizeof(real)));
+  each_run(r, panels, [&](const Panel* begin, const Panel* end) {
+    const Room room(begin, end, t.frames);
     for (int64_t clip = 0; clip < t.clips; ++clip) {
-      for (int part = 0; part < 2; ++part)
-        rows_to_columns(static_cast<const real*>(z_) + (part * r.rows + p.first) * pitch + clip * t.frames, pitch,
-                        t.frames, p.rows, z + part * kLanes);
-      const real* x = static_cast<const real*>(x_) + clip * t.stride + p.start;
-      product<kTall>(x, 1, t.hop, z, t.frames, p.stop - p.start, true, columns);
+      const real* x = static_cast<const real*>(x_) + clip * t.stride;
+      for (const Panel* p = begin; p < end; ++p) {
+        room.share(p == begin ? nullptr : p - 1, p, x, t.frames);
+        for (int part = 0; part < 2; ++part)
+          rows_to_columns(static_cast<const real*>(z_) + (part * r.rows + p->first) * pitch + clip * t.frames, pitch,
+                          t.frames, p->rows, room.sums + part * kLanes);
+        real* columns = static_cast<real*>(panels_) + p->offset;
+        const Cuts& cuts = p->cuts;
+        if (cuts.rest)
+          product<kTall>(x + p->start + cuts.rest_at(), 1, t.hop, room.sums, t.frames, cuts.rest, true,
+                         columns + cuts.rest_taps());
+        room.each(
+            [&](const auto& pieces, const real* samples) {
+              const int64_t groups = pieces.groups(t.frames), lines = pieces.lines(t.frames);
+              share_frames(pieces, room.sums, t.frames, room.shared);
+              for (int c = 0; c < pieces.kProducts; ++c)
+                for (int64_t k = 0; k < pieces.count; ++k)
+                  product<kTall>(samples + (c * lines + k) * pieces.pitch, 1, pieces.pitch,
+                                 room.shared + c * groups * kWide, groups, pieces.hop, true,
+                                 columns + pieces.taps(c, k));
+            },
+            *p, t.frames);
+      }
     }
   });
 }

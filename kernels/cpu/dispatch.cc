@@ -117,15 +117,17 @@ bool good_ending(const fastspec_ending* e) {
          !std::isnan(e->floor) && !std::isnan(e->scale);
 }
 
-bool good_rows(const fastspec_rows* r) {
-  constexpr int64_t large = int64_t(1) << 40;
-  if (!r || r->rows < 1 || r->rows > large || r->taps < 1 || !r->start || !r->stop || !r->offset) return false;
+bool good_rows(const fastspec_rows* r) {  // the sizes of panels stay far below 2^63
+  constexpr int64_t most = int64_t(1) << 24, far = int64_t(1) << 31;
+  if (!r || r->rows < 1 || r->rows > most || r->taps < 1 || !r->start || !r->stop || !r->offset) return false;
   for (int64_t f = 0; f < r->rows; ++f)
-    if (r->start[f] < 0 || r->stop[f] <= r->start[f] || r->stop[f] > large || r->offset[f] < 0 ||
-        r->offset[f] + r->stop[f] - r->start[f] > r->taps)
+    if (r->start[f] < 0 || r->stop[f] <= r->start[f] || r->stop[f] > far || r->offset[f] < 0 ||
+        r->offset[f] > r->taps - (r->stop[f] - r->start[f]))
       return false;
   return r->dtype == FASTSPEC_F32 || r->dtype == FASTSPEC_F64;
 }
+
+bool good_hop(int64_t hop) { return hop >= 1 && hop <= int64_t(1) << 40; }
 
 // Frames of few rows: no window, no preparation.
 bool good_rows_in(const fastspec_frames* f, const fastspec_rows* r) {
@@ -135,10 +137,16 @@ bool good_rows_in(const fastspec_frames* f, const fastspec_rows* r) {
   return f->win_length == f->n_fft && !f->remove_dc && f->preemphasis == 0;
 }
 
+bool good_order(const fastspec_rows* r, const int64_t* order) {
+  for (int64_t f = 0; order && f < r->rows; ++f)
+    if (order[f] < 0 || order[f] >= r->rows) return false;
+  return true;
+}
+
 bool good_tile(const fastspec_tile* t) {
   constexpr int64_t large = int64_t(1) << 40;
-  return t && t->clips >= 1 && t->clips <= large && t->frames >= 1 && t->frames <= large && t->hop >= 1 &&
-         t->hop <= large && t->stride >= 0;
+  return t && t->clips >= 1 && t->clips <= large && t->frames >= 1 && t->frames <= large && good_hop(t->hop) &&
+         t->stride >= 0;
 }
 
 template <class Run> int guarded(int dtype, Run&& run) {
@@ -247,20 +255,20 @@ int fastspec_rows_overlap_add(const fastspec_frames* f, const void* y, const fas
   return guarded(f->dtype, [&](const Kernels& k) { k.rows_overlap_add(*f, y, *r, basis, x); });
 }
 
-int64_t fastspec_dense_size(const fastspec_rows* r) {
+int64_t fastspec_dense_size(const fastspec_rows* r, int64_t hop) {
   int64_t size = 0;
-  if (good_rows(r)) guarded(r->dtype, [&](const Kernels& k) { size = k.dense_size(*r); });
+  if (good_rows(r) && good_hop(hop)) guarded(r->dtype, [&](const Kernels& k) { size = k.dense_size(*r, hop); });
   return size;
 }
 
-int fastspec_dense_pack(const fastspec_rows* r, const void* basis, void* panels) {
-  if (!good_rows(r) || !basis || !panels) return FASTSPEC_BAD_ARGUMENT;
-  return guarded(r->dtype, [&](const Kernels& k) { k.dense_pack(*r, basis, panels); });
+int fastspec_dense_pack(const fastspec_rows* r, int64_t hop, const void* basis, void* panels) {
+  if (!good_rows(r) || !good_hop(hop) || !basis || !panels) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_pack(*r, hop, basis, panels); });
 }
 
-int fastspec_dense_unpack(const fastspec_rows* r, const void* panels, void* basis) {
-  if (!good_rows(r) || !basis || !panels) return FASTSPEC_BAD_ARGUMENT;
-  return guarded(r->dtype, [&](const Kernels& k) { k.dense_unpack(*r, panels, basis); });
+int fastspec_dense_unpack(const fastspec_rows* r, int64_t hop, const void* panels, void* basis) {
+  if (!good_rows(r) || !good_hop(hop) || !basis || !panels) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_unpack(*r, hop, panels, basis); });
 }
 
 int fastspec_dense_transform(const fastspec_rows* r, const fastspec_tile* t, const void* x, const void* panels,
@@ -273,6 +281,22 @@ int fastspec_dense_gradient(const fastspec_rows* r, const fastspec_tile* t, cons
                             void* panels) {
   if (!good_rows(r) || !good_tile(t) || !x || !panels || !z) return FASTSPEC_BAD_ARGUMENT;
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_gradient(*r, *t, x, z, panels); });
+}
+
+int fastspec_dense_store(const fastspec_rows* r, const fastspec_tile* t, const void* z, const int64_t* order,
+                         const fastspec_array* y, const fastspec_ending* ending, const fastspec_array* out) {
+  if (!good_rows(r) || !good_tile(t) || !good_order(r, order) || !z || !y || !out ||
+      (out->data && !good_ending(ending)))
+    return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_store(*r, *t, z, order, *y, ending, *out); });
+}
+
+int fastspec_dense_load(const fastspec_rows* r, const fastspec_tile* t, const fastspec_array* y,
+                        const fastspec_ending* ending, const fastspec_array* grad, const int64_t* order, void* z) {
+  if (!good_rows(r) || !good_tile(t) || !good_order(r, order) || !z || !y || !grad ||
+      (grad->data && !good_ending(ending)))
+    return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_load(*r, *t, *y, ending, *grad, order, z); });
 }
 
 void fastspec_advise(void* array, int64_t bytes) {

@@ -119,11 +119,11 @@ typedef struct {
   int64_t clips, frames, hop, stride;
 } fastspec_tile;
 
-/* The basis as kernels read it, "panels" of fastspec_dense_size() numbers (0 for a bad argument): good for the SIMD
- * level that they were made at. */
-FASTSPEC_API int64_t fastspec_dense_size(const fastspec_rows* rows);
-FASTSPEC_API int fastspec_dense_pack(const fastspec_rows* rows, const void* basis, void* panels);
-FASTSPEC_API int fastspec_dense_unpack(const fastspec_rows* rows, const void* panels, void* basis);
+/* The basis as kernels read it for frames `hop` apart, "panels" of fastspec_dense_size() numbers (0 for a bad
+ * argument): good for the SIMD level that they were made at. Unpacking, for gradients, is the adjoint of packing. */
+FASTSPEC_API int64_t fastspec_dense_size(const fastspec_rows* rows, int64_t hop);
+FASTSPEC_API int fastspec_dense_pack(const fastspec_rows* rows, int64_t hop, const void* basis, void* panels);
+FASTSPEC_API int fastspec_dense_unpack(const fastspec_rows* rows, int64_t hop, const void* panels, void* basis);
 
 /* z [2, F, clips * frames]: real over imaginary parts of every row times every frame */
 FASTSPEC_API int fastspec_dense_transform(const fastspec_rows* rows, const fastspec_tile* tile, const void* x,
@@ -133,9 +133,28 @@ FASTSPEC_API int fastspec_dense_transform(const fastspec_rows* rows, const fasts
 FASTSPEC_API int fastspec_dense_gradient(const fastspec_rows* rows, const fastspec_tile* tile, const void* x,
                                          const void* z, void* panels);
 
-/* The same in one step, for few rows: x [B, T] -> y [B, F, M] complex, and what the ending makes of |y|, out [B, F, M];
- * y, or ending and out, may be null. n_fft is from 1 to FASTSPEC_MAX_DENSE, win_length = n_fft, samples are not
- * prepared; rows end at n_fft. */
+/* Part of an array [B, F, M] of numbers or complex pairs, from the tile's first clip and frame on: strides between
+ * clips and rows, in numbers or pairs. data may be null where said. */
+typedef struct {
+  void* data;
+  int64_t clip, row;
+} fastspec_array;
+
+/* z to spectra y, and what the ending makes of |y| to out; either may be null. Row f of z is row order[f] of the
+ * arrays; a null order: f. */
+FASTSPEC_API int fastspec_dense_store(const fastspec_rows* rows, const fastspec_tile* tile, const void* z,
+                                      const int64_t* order, const fastspec_array* y, const fastspec_ending* ending,
+                                      const fastspec_array* out);
+
+/* The way back: y, or where it is null what z holds already, to z; times grad and the ending's slope, unless grad is
+ * null, so that z is the gradient in y. */
+FASTSPEC_API int fastspec_dense_load(const fastspec_rows* rows, const fastspec_tile* tile, const fastspec_array* y,
+                                     const fastspec_ending* ending, const fastspec_array* grad, const int64_t* order,
+                                     void* z);
+
+/* The transform and its ending in one step, for few rows: x [B, T] -> y [B, F, M] complex, and what the ending makes of
+ * |y|, out [B, F, M]; y, or ending and out, may be null. n_fft is from 1 to FASTSPEC_MAX_DENSE, win_length = n_fft,
+ * samples are not prepared; rows end at n_fft. */
 FASTSPEC_API int fastspec_rows_transform(const fastspec_frames* frames, const void* x, int64_t x_stride, int x_dtype,
                                          const fastspec_rows* rows, const void* basis, void* y,
                                          const fastspec_ending* ending, void* out);

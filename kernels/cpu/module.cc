@@ -152,20 +152,20 @@ NB_MODULE(_native, m) {
     const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
     run([&] { return fastspec_rows_overlap_add(&f, pointer<void>(y), &r, pointer<void>(basis), pointer<void>(x)); });
   });
-  m.def("dense_size",
-        [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype, int threads) {
-          const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
-          return fastspec_dense_size(&r);
-        });
-  m.def("dense_pack", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
-                          int threads, uintptr_t basis, uintptr_t panels) {
+  m.def("dense_size", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                          int threads, int64_t hop) {
     const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
-    run([&] { return fastspec_dense_pack(&r, pointer<void>(basis), pointer<void>(panels)); });
+    return fastspec_dense_size(&r, hop);
+  });
+  m.def("dense_pack", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                          int threads, int64_t hop, uintptr_t basis, uintptr_t panels) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    run([&] { return fastspec_dense_pack(&r, hop, pointer<void>(basis), pointer<void>(panels)); });
   });
   m.def("dense_unpack", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
-                            int threads, uintptr_t panels, uintptr_t basis) {
+                            int threads, int64_t hop, uintptr_t panels, uintptr_t basis) {
     const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
-    run([&] { return fastspec_dense_unpack(&r, pointer<void>(panels), pointer<void>(basis)); });
+    run([&] { return fastspec_dense_unpack(&r, hop, pointer<void>(panels), pointer<void>(basis)); });
   });
   m.def("dense_transform", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
                                int threads, int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t x,
@@ -181,6 +181,41 @@ NB_MODULE(_native, m) {
     const fastspec_tile t{clips, frames, hop, stride};
     run([&] { return fastspec_dense_gradient(&r, &t, pointer<void>(x), pointer<void>(z), pointer<void>(panels)); });
   });
+  const auto array_of = [](uintptr_t data, int64_t clip, int64_t row) {
+    return fastspec_array{pointer<void>(data), clip, row};
+  };
+  m.def(
+      "dense_store",
+      [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype, int threads,
+          int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t z, uintptr_t order, uintptr_t y,
+          int64_t y_clip, int64_t y_row, const fastspec_ending* ending, uintptr_t out, int64_t out_clip,
+          int64_t out_row) {
+        const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+        const fastspec_tile t{clips, frames, hop, stride};
+        const fastspec_array to = array_of(y, y_clip, y_row), results = array_of(out, out_clip, out_row);
+        run([&] {
+          return fastspec_dense_store(&r, &t, pointer<void>(z), pointer<int64_t>(order), &to, ending, &results);
+        });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
+      nb::arg());
+  m.def(
+      "dense_load",
+      [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype, int threads,
+          int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t y, int64_t y_clip, int64_t y_row,
+          const fastspec_ending* ending, uintptr_t grad, int64_t grad_clip, int64_t grad_row, uintptr_t order,
+          uintptr_t z) {
+        const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+        const fastspec_tile t{clips, frames, hop, stride};
+        const fastspec_array from = array_of(y, y_clip, y_row), slopes = array_of(grad, grad_clip, grad_row);
+        run([&] {
+          return fastspec_dense_load(&r, &t, &from, ending, &slopes, pointer<int64_t>(order), pointer<void>(z));
+        });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+      nb::arg());
   m.def("same_bytes", [](uintptr_t a, uintptr_t b, size_t size) {
     return std::memcmp(pointer<void>(a), pointer<void>(b), size) == 0;
   });

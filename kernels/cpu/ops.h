@@ -19,11 +19,15 @@ void restore_magnitude(int64_t count, int threads, const void* y, void* previous
 void rows_transform(const fastspec_frames&, const fastspec::Samples&, const fastspec_rows&, const void* basis, void* y,
                     const fastspec_ending*, void* out);
 void rows_overlap_add(const fastspec_frames&, const void* y, const fastspec_rows&, const void* basis, void* x);
-int64_t dense_size(const fastspec_rows&);
-void dense_pack(const fastspec_rows&, const void* basis, void* panels);
-void dense_unpack(const fastspec_rows&, const void* panels, void* basis);
+int64_t dense_size(const fastspec_rows&, int64_t hop);
+void dense_pack(const fastspec_rows&, int64_t hop, const void* basis, void* panels);
+void dense_unpack(const fastspec_rows&, int64_t hop, const void* panels, void* basis);
 void dense_transform(const fastspec_rows&, const fastspec_tile&, const void* x, const void* panels, void* z);
 void dense_gradient(const fastspec_rows&, const fastspec_tile&, const void* x, const void* z, void* panels);
+void dense_store(const fastspec_rows&, const fastspec_tile&, const void* z, const int64_t* order,
+                 const fastspec_array& y, const fastspec_ending*, const fastspec_array& out);
+void dense_load(const fastspec_rows&, const fastspec_tile&, const fastspec_array& y, const fastspec_ending*,
+                const fastspec_array& grad, const int64_t* order, void* z);
 
 const fastspec::Kernels& kernels();
 

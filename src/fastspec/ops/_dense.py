@@ -22,13 +22,12 @@ from torch import Tensor
 
 from .. import _native
 from ..plan import DensePlan, Ending
-from ._cpu import DTYPES
+from ._cpu import DTYPES, empty, ending_of
 from ._frames import to_float
-from .spectral_power.reference import bands, compress, compress_slope, energy_slope, raise_energy
 
-TILE_FRAMES = 128  # at least
+TILE_FRAMES = 96  # at least; a multiple of the 12 fours that the kernels take at a time
 TILE_COLUMNS = 2048
-TILE_SIZE = 256 * 1024  # frames x (columns or real rows), as far as there are more frames
+TILE_SIZE = 128 * 1024  # frames x (columns or real rows), as far as there are more frames
 ROW_OVERHEAD = 8  # real rows: what a product by BLAS costs beside its own rows, measured
 
 Tile = tuple[int, int, int, int]  # clips b0 to b1, frames m0 to m1
@@ -38,14 +37,15 @@ class Rows:
     """The rows of a plan in the order of their supports, as the native kernels and as BLAS take them.
 
     Attributes:
-        order: the rows' numbers in that order [F], or None where they stand in it already.
+        order: the address of the rows' numbers in that order [F], or 0 where they stand in it already.
         blocks: what BLAS multiplies together.
     """
 
     def __init__(self, plan: DensePlan):
         starts, stops, offsets = (np.array(numbers) for numbers in (plan.starts, plan.stops, plan.offsets[:-1]))
         order = np.argsort(starts - stops, kind="stable")
-        self.order = None if (np.diff(order) == 1).all() else torch.from_numpy(order)
+        self._order = None if (np.diff(order) == 1).all() else np.ascontiguousarray(order, dtype=np.int64)
+        self.order = 0 if self._order is None else self._order.ctypes.data
         self._arrays = [np.ascontiguousarray(numbers[order], dtype=np.int64) for numbers in (starts, stops, offsets)]
         self._sizes = plan.n_bins, plan.n_taps, *(array.ctypes.data for array in self._arrays)
         self.blocks = _blocks(*self._arrays)
@@ -111,7 +111,11 @@ def pad(x: Tensor, plan: DensePlan) -> Tensor:
     """The padded samples [B, T + 2 pad], contiguous and in floating point."""
     x, pad, length = to_float(x), plan.pad, x.shape[1]
     if plan.pad_mode == "reflect":  # torch's own is ten times slower
-        return torch.cat([x[:, 1 : pad + 1].flip(1), x, x[:, length - 1 - pad : length - 1].flip(1)], 1)
+        padded = empty((x.shape[0], length + 2 * pad), x.dtype)
+        padded[:, pad : pad + length] = x
+        padded[:, :pad] = x[:, 1 : pad + 1].flip(1)
+        padded[:, pad + length :] = x[:, length - 1 - pad : length - 1].flip(1)
+        return padded
     return F.pad(x[:, None], (pad, pad), plan.pad_mode)[:, 0] if pad else x.contiguous()
 
 
@@ -141,7 +145,7 @@ class Walk:
         self._native = self.rows.native(dtype)
         self.low, self.high = min(plan.starts), max(plan.stops)
         columns = min(TILE_COLUMNS, self.high - self.low)
-        wished = max(TILE_FRAMES, TILE_SIZE // max(columns, 2 * plan.n_bins))
+        wished = max(TILE_FRAMES, TILE_SIZE // max(columns, 2 * plan.n_bins) // 48 * 48)
         self.clips = min(batch, max(1, wished // frames))  # in a tile; more than one: all their frames
         self.size = self.clips * frames if self.clips > 1 else min(wished, frames)
         self.z = torch.empty(2 * plan.n_bins * self.size, dtype=dtype)
@@ -157,18 +161,18 @@ class Walk:
                 yield (b, b_end, m, m_end), self.z[: 2 * self.plan.n_bins * size].view(2, -1, size)
 
     def _new_panels(self) -> Tensor:
-        return self.z.new_empty(_native.dense_size(*self._native))
+        return self.z.new_empty(_native.dense_size(*self._native, self.plan.hop_length))
 
     def pack(self, basis: Tensor) -> Tensor:
         """The packed basis as the native kernels read it."""
         basis, panels = basis.contiguous(), self._new_panels()
-        _native.dense_pack(*self._native, basis.data_ptr(), panels.data_ptr())
+        _native.dense_pack(*self._native, self.plan.hop_length, basis.data_ptr(), panels.data_ptr())
         return panels
 
     def unpack(self, panels: Tensor) -> Tensor:
         """The packed basis [2, S] of panels."""
         basis = self.z.new_empty(self.plan.basis_shape)
-        _native.dense_unpack(*self._native, panels.data_ptr(), basis.data_ptr())
+        _native.dense_unpack(*self._native, self.plan.hop_length, panels.data_ptr(), basis.data_ptr())
         return basis
 
     def no_products(self) -> Tensor:
@@ -177,20 +181,17 @@ class Walk:
 
     def transform(self, padded: Tensor, panels: Tensor, tile: Tile, z: Tensor) -> None:
         """z from the samples."""
-        where, address = self._where(padded, tile)
-        _native.dense_transform(*self._native, *where, address, panels.data_ptr(), z.data_ptr())
+        sizes, address = self._sizes(tile, padded.stride(0)), self._first(padded, tile)
+        _native.dense_transform(*self._native, *sizes, address, panels.data_ptr(), z.data_ptr())
 
     def add_products(self, padded: Tensor, panels: Tensor, tile: Tile, z: Tensor) -> None:
         """Add z times the frames to the gradient of the basis."""
-        where, address = self._where(padded, tile)
-        _native.dense_gradient(*self._native, *where, address, z.data_ptr(), panels.data_ptr())
+        sizes, address = self._sizes(tile, padded.stride(0)), self._first(padded, tile)
+        _native.dense_gradient(*self._native, *sizes, address, z.data_ptr(), panels.data_ptr())
 
-    def _where(self, padded: Tensor, tile: Tile) -> tuple[tuple[int, int, int, int], int]:
-        """Clips, frames, hop and stride of a tile, and the address of its first sample."""
-        b0, b1, m0, m1 = tile
-        hop, stride = self.plan.hop_length, padded.stride(0)
-        address = padded.data_ptr() + (b0 * stride + m0 * hop) * padded.element_size()
-        return (b1 - b0, m1 - m0, hop, stride), address
+    def _first(self, padded: Tensor, tile: Tile) -> int:
+        """The address of a tile's first sample."""
+        return padded.data_ptr() + (tile[0] * padded.stride(0) + tile[2] * self.plan.hop_length) * padded.element_size()
 
     def weights(self, basis: Tensor) -> list[Tensor]:
         """Each block's rows [2, r, U], for `add_frames`; a view of the basis where all have one support."""
@@ -223,29 +224,30 @@ class Walk:
                 into = padded.as_strided((b1 - b0, m1 - m0, e - a), (stride, hop, 1), first)
                 into += cut[:, a - low : e - low].view(into.shape)
 
-    def load(self, y: Tensor, tile: Tile, z: Tensor) -> None:
-        """z from a spectrum y [B, F, M]."""
-        parts = torch.view_as_real(part(y, tile)).permute(3, 1, 0, 2)  # [2, F, clips, frames]
-        z.view(parts.shape).copy_(parts if self.rows.order is None else parts[:, self.rows.order])
+    def store(
+        self, z: Tensor, tile: Tile, y: Tensor | None, ending: Ending | None = None, out: Tensor | None = None
+    ) -> None:
+        """z into a part y [clips, F, frames] of a spectrum, and what the ending makes of |y| into such a part, out."""
+        native = None if ending is None else ending_of(ending)
+        y, to_y = _array(y)
+        out, to_out = _array(out)
+        sizes = self._sizes(tile)
+        _native.dense_store(*self._native, *sizes, z.data_ptr(), self.rows.order, *to_y, native, *to_out)
 
-    def store(self, y: Tensor, tile: Tile, z: Tensor) -> None:
-        """z into a spectrum y [B, F, M]."""
-        parts = torch.view_as_real(part(y, tile)).permute(3, 1, 0, 2)
-        if self.rows.order is None:
-            parts.copy_(z.view(parts.shape))
-        else:
-            parts[:, self.rows.order] = z.view(parts.shape)
+    def load(
+        self, y: Tensor | None, tile: Tile, z: Tensor, ending: Ending | None = None, grad: Tensor | None = None
+    ) -> None:
+        """z from such a y (None: what it holds), then the gradient in y, given the gradient in what `store` wrote."""
+        native = None if ending is None else ending_of(ending)
+        y, from_y = _array(y)
+        grad, slopes = _array(grad)
+        sizes = self._sizes(tile)
+        _native.dense_load(*self._native, *sizes, *from_y, native, *slopes, self.rows.order, z.data_ptr())
 
-    def energy(self, z: Tensor, ending: Ending) -> Tensor:
-        """|y|^2 + eps of a tile, [F, tile]."""
-        energy = (z[0] * z[0]).addcmul_(z[1], z[1])
-        if self.rows.order is not None:
-            energy = torch.empty_like(energy).index_copy_(0, self.rows.order, energy)
-        return energy.add_(ending.eps) if ending.eps else energy
-
-    def scale(self, z: Tensor, factor: Tensor) -> None:
-        """Multiply every row's real and imaginary part of z by factor [F, tile]."""
-        z.mul_(factor if self.rows.order is None else factor[self.rows.order])
+    def _sizes(self, tile: Tile, stride: int = 0) -> tuple[int, int, int, int]:
+        """Clips, frames, hop and stride of a tile."""
+        b0, b1, m0, m1 = tile
+        return b1 - b0, m1 - m0, self.plan.hop_length, stride
 
 
 def part(whole: Tensor, tile: Tile) -> Tensor:
@@ -254,23 +256,10 @@ def part(whole: Tensor, tile: Tile) -> Tensor:
     return whole[b0:b1, :, m0:m1]
 
 
-def result_of(energy: Tensor, bank: Tensor | None, ending: Ending) -> Tensor:
-    """compress(bank^T |y|^p) of a tile, [K or F, tile], from |y|^2 + eps."""
-    v = _value(energy, ending)
-    return compress(v if bank is None else bands(v[None], bank)[0], ending)
-
-
-def grad_factor(grad: Tensor, energy: Tensor, bank: Tensor | None, ending: Ending) -> Tensor:
-    """The f with grad_y = f y, of a tile [F, tile], given the gradient [K or F, tile] in the result."""
-    if bank is None:
-        grad_v = grad if ending.log == "none" else grad * compress_slope(_value(energy, ending), ending)
-    else:
-        grad_u = grad * compress_slope(bands(_value(energy, ending)[None], bank)[0], ending)
-        grad_v = bands(grad_u[None], bank.mT)[0]
-    if ending.power == 1:  # 2 * energy_slope in fewer passes
-        return energy.rsqrt().masked_fill_(energy == 0, 0.0).mul_(grad_v)
-    return 2.0 * grad_v * energy_slope(energy, ending)
-
-
-def _value(energy: Tensor, ending: Ending) -> Tensor:
-    return energy.sqrt() if ending.power == 1 else raise_energy(energy, ending)
+def _array(rows: Tensor | None) -> tuple[Tensor | None, tuple[int, int, int]]:
+    """What to hold on to during a call, and the address and strides of it."""
+    if rows is None:
+        return None, (0, 0, 0)
+    if rows.stride(2) != 1:
+        rows = rows.contiguous()
+    return rows, (rows.data_ptr(), rows.stride(0), rows.stride(1))

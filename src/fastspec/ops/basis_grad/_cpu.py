@@ -34,7 +34,7 @@ def _dense_forward(x: Tensor, y: Tensor, plan: DensePlan, out: Tensor | None) ->
     walk = dense.Walk(plan, y.shape[0], y.shape[2], y.dtype.to_real())
     panels = walk.no_products()
     for tile, z in walk.tiles():
-        walk.load(y, tile, z)
+        walk.load(dense.part(y, tile), tile, z)
         walk.add_products(padded, panels, tile, z)
     g = walk.unpack(panels)
     return g if out is None else out.copy_(g)

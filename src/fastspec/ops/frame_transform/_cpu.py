@@ -39,5 +39,5 @@ def _dense_forward(x: Tensor, basis: Tensor, plan: DensePlan, out: Tensor | None
     panels = walk.pack(basis)
     for tile, z in walk.tiles():
         walk.transform(padded, panels, tile, z)
-        walk.store(y, tile, z)
+        walk.store(z, tile, dense.part(y, tile))
     return y

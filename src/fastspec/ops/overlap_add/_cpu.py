@@ -36,7 +36,7 @@ def _dense_forward(y: Tensor, basis: Tensor, plan: DensePlan, length: int, out: 
     walk = dense.Walk(plan, batch, frames, basis.dtype)
     weights = walk.weights(basis)
     for tile, z in walk.tiles():
-        walk.load(y, tile, z)
+        walk.load(dense.part(y, tile), tile, z)
         walk.add_frames(padded, weights, tile, z)
     x = dense.unpad(padded, plan)
     return x if out is None else out.copy_(x)

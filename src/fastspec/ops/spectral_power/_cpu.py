@@ -12,7 +12,7 @@ from .. import _dense as dense
 from .. import _few_rows as few_rows
 from .._cpu import refuse
 from ..basis_grad import _cpu as basis_grad
-from .reference import bands, compress, grad_spectrum, powers
+from .reference import bands, compress, compress_slope, grad_spectrum, powers
 
 __all__ = ["backward", "forward", "forward_keeping", "refuse"]
 
@@ -109,11 +109,20 @@ def _dense_forward(
     panels = walk.pack(basis)
     for tile, z in walk.tiles():
         walk.transform(padded, panels, tile, z)
-        if y is not None:
-            walk.store(y, tile, z)
-        u = dense.result_of(walk.energy(z, ending), bank, ending)
-        dense.part(out, tile).copy_(u.view(n_bands, -1, tile[3] - tile[2]).transpose(0, 1))
+        spectrum, results = None if y is None else dense.part(y, tile), dense.part(out, tile)
+        if bank is None:
+            walk.store(z, tile, spectrum, ending, results)
+        else:
+            v = _values(walk, z, tile, spectrum, ending)
+            results.copy_(compress(bands(v, bank), ending))
     return out
+
+
+def _values(walk: dense.Walk, z: Tensor, tile: dense.Tile, y: Tensor | None, ending: Ending) -> Tensor:
+    """|y|^p of a tile [clips, F, frames], before bands and logarithm."""
+    v = z.new_empty(tile[1] - tile[0], z.shape[1], tile[3] - tile[2])
+    walk.store(z, tile, y, Ending(ending.power, ending.eps), v)
+    return v
 
 
 def _dense_backward(
@@ -143,12 +152,16 @@ def _dense_backward(
     weights = walk.weights(basis) if need_x else []
     products = walk.no_products() if need_basis else None
     for tile, z in walk.tiles():
-        if y is not None:
-            walk.load(y, tile, z)
-        elif panels is not None:
+        if panels is not None:
             walk.transform(padded, panels, tile, z)
-        grad_u = dense.part(grad, tile).transpose(0, 1).flatten(1)
-        walk.scale(z, dense.grad_factor(grad_u, walk.energy(z, ending), bank, ending))
+        spectrum, grad_u = None if y is None else dense.part(y, tile), dense.part(grad, tile)
+        if bank is None:
+            walk.load(spectrum, tile, z, ending, grad_u)
+        else:
+            if spectrum is not None:
+                walk.load(spectrum, tile, z)
+            slope = compress_slope(bands(_values(walk, z, tile, None, ending), bank), ending)
+            walk.load(None, tile, z, Ending(ending.power, ending.eps), bands(grad_u * slope, bank.mT))
         if grad_padded is not None:
             walk.add_frames(grad_padded, weights, tile, z)
         if products is not None:
