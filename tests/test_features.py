@@ -210,6 +210,31 @@ def test_masks_are_torchaudios(iid, axis, p):
         assert torch.equal(getattr(F, name)(x, 12, torch.tensor(3.0), axis - 3, p, generator=generator), truth)
 
 
+@pytest.mark.parametrize("iid", [False, True])
+@pytest.mark.parametrize("dtype", [torch.int16, torch.bool, torch.float16, torch.bfloat16, torch.complex64])
+def test_masks_of_other_dtypes(dtype, iid):
+    """Those of float32 with the same seed; an axis longer than float16 counts to, too."""
+    mask = F.mask_along_axis_iid if iid else F.mask_along_axis
+    x = torch.ones(2, 3, 2, 70000)
+    for seed in range(3):
+        truth = mask(x, 69000, 0.0, 3, generator=torch.Generator().manual_seed(seed))
+        got = mask(x.to(dtype), 69000, 0, 3, generator=torch.Generator().manual_seed(seed))
+        assert got.dtype is dtype
+        assert torch.equal(got, truth.to(dtype))
+        assert 0 < truth.mean() < 1
+
+
+def test_smoothing_at_its_extremes():
+    """From a smoother that keeps nothing to one that keeps everything, and librosa's in between."""
+    x = energies(3, 20).float()
+    for time_constant in (1e-300, 1e-9, 1e9, 1e300):
+        assert F.pcen(x, time_constant=time_constant).isfinite().all()
+    assert smoothing(22050, 512, 1e-300) == 1
+    frames = 0.4 * 22050 / 512
+    assert smoothing(22050, 512, 0.4) == pytest.approx(((1 + 4 * frames**2) ** 0.5 - 1) / (2 * frames**2), rel=1e-12)
+    assert torch.equal(F.pcen(x, max_size=10**9), F.pcen(x, max_size=6))  # all bands
+
+
 def test_mask_modules():
     x = noise(3, 2, 20, 30)
     for ours, theirs in (
@@ -340,6 +365,24 @@ def test_pitch_shift_moves_a_tone(clips):
         (lambda x: F.phase_vocoder(x.to(torch.complex64), 0.0), "rate must be a finite number > 0"),
         (lambda x: F.resample(x, 0, 5), "orig_freq must be an integer >= 1, got 0"),
         (lambda x: F.pitch_shift(x, 16000.5, 2), "sample_rate must be an integer"),
+        (lambda x: F.compute_deltas(x, 10**9), "win_length = 1000000000 asks for an array"),
+        (lambda x: F.spectral_contrast(x, 22050, n_bands=10**4), "n_bands must be an integer from 1 to 64"),
+        (lambda x: F.mask_along_axis(x, 3, 0.0, True), "axis must be 1"),
+        (lambda x: F.mask_along_axis(x, 3, "a", 1), "mask_value must be a number or a tensor, got 'a'"),
+        (lambda x: F.mask_along_axis(x, 3, 1j, 1), "mask_value must be a real number for torch.float32"),
+        (lambda x: F.mask_along_axis(x.int(), 3, 0.5, 1), "mask_value must be a whole number .* torch.int32, got 0.5"),
+        (lambda x: F.mask_along_axis(x.to(torch.uint8), 3, -1, 1), "whole number from 0 to 255 for torch.uint8"),
+        (lambda x: F.mask_along_axis(x, 3, torch.ones(5), 1), "mask_value must broadcast to the spectrogram"),
+        (lambda x: F.mask_along_axis(x, 3, torch.ones(2, 1, 1, 1), 1), "mask_value must broadcast"),
+        (lambda x: F.mask_along_axis(x, 3, 0.0, 1, generator=3), "generator must be a torch.Generator or None, got 3"),
+        (lambda x: F.mask_along_axis_iid(x, 3, 0.0, 1, generator=3), "generator must be a torch.Generator or None"),
+        (lambda x: F.phase_vocoder(x.to(torch.complex64), 1e-12), "rate = 1e-12 asks for an array of"),
+        (lambda x: F.resample(x, 1, 10**9), "new_freq = 1000000000 asks for an array of"),
+        (lambda x: F.resample(x, 2, 3, rolloff=1e-12), "lowpass_filter_width / rolloff = .* asks for an array of"),
+        (lambda x: F.pitch_shift(x, 16000, 1e5), "n_steps must lie within 10 octaves"),
+        (lambda x: F.pitch_shift(x, 16000, -1e5), "n_steps must lie within 10 octaves"),
+        (lambda x: F.pitch_shift(x, 100, -9, 1), "leave a sample rate of at least 1 Hz, got -9 steps"),
+        (lambda x: F.melscale_fbanks(9, 0.0, 8000.0, 10**9, 16000), "n_mels = 1000000000 asks for an array of"),
         (lambda x: transforms.TimeStretch()(x), "overriding_rate must be given"),
         (lambda x: transforms.TimeMasking(5, p=2.0), "p must be from 0 to 1"),
         (lambda x: transforms.SpectralFeatures(features=("pitch",)), "features must be one of .*'pitch'"),

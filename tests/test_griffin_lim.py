@@ -111,6 +111,8 @@ def test_lengths_and_errors():
         ({"angles": torch.ones(2, 201, 33)}, "angles.*complex64.*float32"),
         ({"rand_init": 1}, "rand_init"),
         ({"backend": "gpu"}, "backend"),
+        ({"generator": 3}, "generator must be a torch.Generator or None, got 3"),
+        ({"callback": 3}, "callback must be a function of one number or None, got 3"),
     ):
         arguments = {"specgram": power, "window": None, "n_fft": 400, "hop_length": 200, "win_length": 400}
         arguments |= {"power": 2.0, "n_iter": 1, "momentum": 0.9, "length": None, "rand_init": True}
@@ -239,3 +241,22 @@ def test_mel_to_samples_in_one_call(log, power):
     assert distance < 0.2
     function = F.inverse_mel_spectrogram(mel(x), **same, rand_init=False)
     assert torch.equal(function, back)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"log": "ln", "floor_mode": "x"}, "floor_mode must be one of 'clamp', 'add', got 'x'"),
+        ({"log": "ln", "floor": -1.0}, "floor must be a finite number >= 0, got -1"),
+        ({"log": "log1p", "log_scale": 0.0}, "log_scale must be a finite number > 0, got 0"),
+        ({"log": "bel"}, "log must be one of .*'bel'"),
+        ({"power": -1.0}, "power must be a finite number > 0, got -1"),
+        ({"power": None}, "power must be a finite number > 0, got None"),
+        ({"melspec": torch.ones(8, 9, dtype=torch.int64)}, "melspec must be a real floating point tensor"),
+        ({"melspec": torch.ones(8, 9, dtype=torch.complex64)}, "melspec must be a real floating point tensor"),
+        ({"melspec": torch.ones(8)}, r"melspec must have shape \[\.\.\., K, M\]"),
+    ],
+)
+def test_mel_to_samples_names_what_is_wrong(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        F.inverse_mel_spectrogram(**({"melspec": torch.ones(8, 9), "n_fft": 64} | wrong))

@@ -108,6 +108,50 @@ def test_errors_by_file(tmp_path: Path, speech: Path) -> None:
         assert words in said.replace("\n", " ")
 
 
+def test_odd_arrays(tmp_path: Path) -> None:
+    """Each is refused in one line that names the file and what is wrong; nothing is written."""
+    spectrum = np.ones((201, 9), np.complex64)
+    spectrum[3, 4] = np.nan
+    for array, words in (
+        (np.ones((1, 20), np.float32), "a spectrogram has at least 2 bins [F, M], got shape [1, 20]"),
+        (np.ones((201,), np.float32), "expected numbers [C, F, M] or [F, M], got float32 of shape [201]"),
+        (-np.ones((201, 9), np.float32), "0 or more and finite"),
+        (np.full((201, 9), np.nan, np.float32), "0 or more and finite"),
+        (spectrum, "finite numbers; got NaN"),
+        (np.ones((201, 1), np.float32), "the frames cover no more than padding"),
+        (np.array(["a", "b"]), "got <U1 of shape [2]"),
+    ):
+        np.save(tmp_path / "odd.npy", array)
+        options = ["-o", tmp_path / "x.wav", "--kind", "stft", "--sample-rate", 16000, "--n-iter", 1]
+        said = fastspec("invert", tmp_path / "odd.npy", *options, code=1).replace("\n", " ")
+        assert words in said
+        assert "odd.npy" in said
+        assert [path.name for path in tmp_path.iterdir()] == ["odd.npy"]
+
+
+def test_clipping_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "loud.npy", 1000 * np.random.default_rng(0).random((201, 9)).astype(np.complex64))
+    loud = ["invert", tmp_path / "loud.npy", "--sample-rate", 16000]
+    said = fastspec(*loud, "-o", tmp_path / "x.flac").replace("\n", " ")
+    clipped = int((read(tmp_path / "x.flac").abs() > 0.9999).sum())
+    assert clipped > 0
+    assert f"x.flac: {clipped} samples beyond 1 were clipped" in said
+    assert "clipped" not in fastspec(*loud, "-o", tmp_path / "x.wav")
+    assert read(tmp_path / "x.wav").abs().max() > 1
+
+
+def test_names(tmp_path: Path) -> None:
+    """Long ones can be written; where one cannot, the message has it, not the name of the unfinished file."""
+    np.save(tmp_path / "y.npy", np.ones((201, 9), np.complex64))
+    command = ["invert", tmp_path / "y.npy", "--sample-rate", 16000, "-o"]
+    fastspec(*command, tmp_path / ("x" * 250 + ".wav"))
+    (tmp_path / "out" / "y.wav").mkdir(parents=True)
+    said = fastspec(*command, tmp_path / "out", code=1)
+    assert str(tmp_path / "out" / "y.wav") in said
+    assert ".part" not in said
+    assert len(list(tmp_path.rglob("*"))) == 4
+
+
 def test_errors_of_options(tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.ones((201, 9), np.float32))
     source, out = tmp_path / "s.npy", tmp_path / "x.wav"

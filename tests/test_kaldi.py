@@ -196,14 +196,16 @@ def test_short_clips():
     assert kaldi.fbank(torch.zeros(2, 16000), min_duration=2.0).shape == (2, 0, 23)
     assert kaldi.mfcc(torch.zeros(2, 16000), min_duration=2.0, use_energy=True).shape == (2, 0, 13)
     assert kaldi.spectrogram(torch.zeros(16000), min_duration=2.0).shape == (0, 257)
+    for snip_edges in (True, False):  # not even a frame
+        assert kaldi.fbank(torch.zeros(2, 5), min_duration=1.0, dither=1.0, snip_edges=snip_edges).shape == (2, 0, 23)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("fbank", {"channel": 2}, "channel must be -1, or a row"),
-        ("fbank", {"frame_length": 0.1}, "frame_length must be at least 2 samples"),
-        ("fbank", {"frame_shift": 0.01}, "frame_shift must be at least 1 sample"),
+        ("fbank", {"frame_length": 0.1}, "frame_length must be from 2 to 65536 samples"),
+        ("fbank", {"frame_shift": 0.01}, "frame_shift must be from 1 to 2147483647 samples"),
         ("fbank", {"frame_length": 25.1, "round_to_power_of_two": False}, "frame_length must be an even number"),
         ("fbank", {"preemphasis_coefficient": 1.5}, "preemphasis_coefficient must be from 0 to 1, got 1.5"),
         ("fbank", {"window_type": "kaiser"}, "window_type must be one of .*'kaiser'"),
@@ -218,6 +220,11 @@ def test_short_clips():
         ("fbank", {"window": torch.ones(3)}, r"window must have shape \[win_length\] = \[400\]"),
         ("mfcc", {"num_ceps": 24}, "num_ceps must not exceed num_mel_bins = 23"),
         ("mfcc", {"sample_frequency": -1.0}, "sample_frequency must be"),
+        ("fbank", {"frame_length": 1e12}, "frame_length must be from 2 to 65536 samples at 16000 Hz"),
+        ("fbank", {"frame_shift": 1e308, "frame_length": 1e-308}, "frame_length must be"),
+        ("fbank", {"frame_shift": 1e12}, "frame_shift must be from 1 to"),
+        ("fbank", {"num_mel_bins": 10**9}, "num_mel_bins = 1000000000 asks for an array of"),
+        ("fbank", {"dither": 1.0, "generator": 3}, "generator must be a torch.Generator or None, got 3"),
     ],
 )
 def test_errors_name_the_argument(name, options, message):

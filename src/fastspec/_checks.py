@@ -12,7 +12,7 @@ import torch
 
 LARGEST = 2**31 - 1  # of a parameter in samples, bins or bands: more is a mistake, and products would overflow
 
-__all__ = ["flag", "integer", "one_of", "real", "warn"]
+__all__ = ["check_generator", "flag", "integer", "one_of", "real", "room", "warn"]
 
 
 def integer(name: str, value: object, low: int, high: int | None = None, largest: int = LARGEST) -> int:
@@ -40,6 +40,18 @@ def real(name: str, value: object, low: float = -math.inf, *, strict: bool = Fal
     if not -math.inf < number < math.inf or number < low or (strict and number == low):
         raise ValueError(f"{name} must be a finite number{bound}, got {value!r}")
     return number
+
+
+def room(name: str, value: object, numbers: float) -> None:
+    """Raise ValueError where an argument asks for an array of more numbers than are ever meant."""
+    if numbers > LARGEST:
+        raise ValueError(f"{name} = {value!r} asks for an array of {numbers:.3g} numbers, expected at most {LARGEST}")
+
+
+def check_generator(generator: object) -> None:
+    """Raise ValueError unless this is a generator of random numbers or None."""
+    if not (generator is None or isinstance(generator, torch.Generator)):
+        raise ValueError(f"generator must be a torch.Generator or None, got {generator!r}")
 
 
 def flag(name: str, value: object) -> bool:

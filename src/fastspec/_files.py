@@ -20,11 +20,16 @@ FORMATS = ("png", "npy", "safetensors")
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write into, that takes the place of ``path`` when all went well and vanishes otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")  # no longer than most names, which may be long
     try:
         with open(temporary, "xb") as file:
             yield file
         os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.filename is None or Path(error.filename) != temporary:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # the name that the user knows
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._checks import flag, integer, real
+from ._checks import check_generator, flag, integer, real
 from ._inputs import Window, make_window
 from ._inverse import make_gain, result_length, without_padding
 from .dispatch import check_backend
@@ -80,6 +80,9 @@ def griffinlim(
     if momentum >= 1:
         raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
     n_iter = integer("n_iter", n_iter, 0)
+    check_generator(generator)
+    if not (callback is None or callable(callback)):
+        raise ValueError(f"callback must be a function of one number or None, got {callback!r}")
     if not isinstance(specgram, Tensor):
         raise ValueError(f"specgram must be a torch.Tensor, got {type(specgram).__name__}")
     if specgram.dtype not in (torch.float32, torch.float64):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ._checks import flag, integer, warn
+from ._checks import flag, integer, room, warn
 from ._inputs import Window, make_window, normalize_window
 from .ops._autograd import is_direct
 from .ops.inverse import inverse
@@ -45,11 +45,12 @@ def invert(
     """
     y, n_frames = fold_spectrum(spectrum, plan, onesided)
     length, told = result_length(plan, n_frames, length)
+    if told < length:
+        room("length", length, length)
+        warn(f"length = {length} exceeds what the frames cover by {length - told} samples: zeros")
     real = torch.float64 if y.dtype is torch.complex128 else torch.float32
     w = make_window(window, plan.win_length, real, y.device)
     gain = make_gain(w, plan, n_frames, plan.pad, length)
-    if told < length:
-        warn(f"length = {length} exceeds what the frames cover by {length - told} samples: zeros")
     leading = spectrum.shape[:-2]
     folded = None
     if out is not None:

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._checks import integer, one_of, real
+from ._checks import integer, real
 from ._griffin_lim import griffinlim
 from ._inputs import Window, bank_arguments, constant, make_bank
-from .plan import LOGS, FramePlan
+from .plan import Ending, FramePlan
+from .temporal import check_real
 
 __all__ = ["inverse_filterbank", "inverse_mel_spectrogram", "undo_log"]
 
@@ -119,8 +120,7 @@ def inverse_mel_spectrogram(
     Returns:
         Samples [..., length].
     """
-    if not isinstance(melspec, Tensor) or melspec.dim() < 2:
-        raise ValueError(f"melspec must be a tensor [..., K, M], got {melspec!r}")
+    check_real("melspec", melspec, 2)
     bands = undo_log(melspec, log, power, floor, floor_mode, log_scale)
     n_bins = FramePlan.make(n_fft).n_bins
     if filterbank is None:
@@ -141,12 +141,16 @@ def undo_log(values: Tensor, log: str | None, power: float, floor: float, floor_
 
     Returns:
         Tensor of the same shape.
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
     """
-    log = "none" if log is None else one_of("log", log, LOGS)
-    if log == "none":
+    check_real("values", values, 0)
+    ending = Ending.make(power, 0.0, log, floor, floor_mode, real("log_scale", log_scale, 0.0, strict=True))
+    if ending.log == "none":
         return values
-    if log == "log1p":
-        return torch.expm1(values).clamp(min=0) / log_scale
-    base = {"ln": 1.0, "log10": 2.302585092994046, "db": 2.302585092994046 * power / 20.0}[log]
+    if ending.log == "log1p":
+        return torch.expm1(values).clamp(min=0) / ending.scale
+    base = {"ln": 1.0, "log10": 2.302585092994046, "db": 2.302585092994046 * ending.power / 20.0}[ending.log]
     u = torch.exp(values * base)
-    return (u - floor).clamp(min=0) if floor_mode == "add" else u
+    return (u - ending.floor).clamp(min=0) if ending.floor_mode == "add" else u

@@ -73,26 +73,31 @@ def run(options: Inversion, inputs: list[Path], out: Path, threads: int | None, 
         for source, target in jobs:
             progress.reset(task, description=escape(source.name), total=options.n_iter)
             try:
-                rate, shape = _one(options, source, target, lambda done: progress.update(task, completed=done))
+                rate, x = _one(options, source, target, lambda done: progress.update(task, completed=done))
             except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
                 failed += 1
                 text = str(error) or type(error).__name__
                 named = text if str(source) in text else f"{source}: {text}"
                 console.print(f"[red]error:[/] {escape(named)}")
             else:
-                if len(jobs) == 1 and not quiet:
-                    seconds = shape[-1] / rate
+                if clipped := _clipped(x, target):
+                    peak = x.abs().max().item()
                     console.print(
-                        f"{escape(str(target))}  [dim]{shape[0]} x {shape[1]}, {seconds:.2f} s at {rate} Hz[/]"
+                        f"[yellow]warning:[/] {escape(str(target))}: {clipped} samples beyond 1 were clipped (the "
+                        f"largest is {peak:.3g}); .wav keeps them"
                     )
+                if len(jobs) == 1 and not quiet:
+                    channels, samples = x.shape
+                    about = f"{channels} x {samples}, {samples / rate:.2f} s at {rate} Hz"
+                    console.print(f"{escape(str(target))}  [dim]{about}[/]")
     total = len(jobs) + len(failures)
     if total > 1 and not quiet:
         console.print(f"{total - failed} of {total} written to {escape(str(out))}")
     return failed
 
 
-def _one(options: Inversion, source: Path, target: Path, callback: Callable[[int], None]) -> tuple[int, torch.Size]:
-    """One file from ``source`` to ``target``; its sample rate, and the shape of the samples."""
+def _one(options: Inversion, source: Path, target: Path, callback: Callable[[int], None]) -> tuple[int, Tensor]:
+    """One file from ``source`` to ``target``; its sample rate, and the samples [C, T]."""
     import soundfile
 
     values, about = load(source)
@@ -105,7 +110,12 @@ def _one(options: Inversion, source: Path, target: Path, callback: Callable[[int
     format, subtype = OUTPUTS[target.suffix.lower()]
     with written_whole(target) as file:
         soundfile.write(file, x.T.numpy(), rate, format=format, subtype=subtype)
-    return rate, x.shape
+    return rate, x
+
+
+def _clipped(x: Tensor, target: Path) -> int:
+    """Samples that a format of whole numbers cut off."""
+    return 0 if OUTPUTS[target.suffix.lower()][1] == "FLOAT" else int((x.abs() > 1).sum())
 
 
 def load(path: Path) -> tuple[Tensor, dict[str, Any]]:
@@ -186,6 +196,8 @@ def _parameters(
     if "n_fft" not in arguments:
         if kind == "mel":
             raise ValueError("this file does not tell its frame length: give --n-fft or --preset")
+        if values.shape[-2] < 2:
+            raise ValueError(f"a spectrogram has at least 2 bins [F, M], got shape {list(values.shape[-2:])}")
         arguments["n_fft"] = 2 * (values.shape[-2] - 1)
     window = arguments.get("win_length") or arguments["n_fft"]
     arguments.setdefault("hop_length", max(window // 4, 1))  # the default of `fastspec spectrogram`
@@ -215,6 +227,8 @@ def samples_of(
     framing = {key: arguments[key] for key in ("center", "center_pad", "backend") if key in arguments}
     normalized = get("normalized", False)
     if values.is_complex():
+        if not values.isfinite().all():
+            raise ValueError("the array must hold finite numbers; got NaN or infinite ones")
         return F.inverse_spectrogram(values, length, pad, window, n_fft, hop, win, normalized, onesided=None, **framing)
     power = get("power", 2.0)
     if power is None:

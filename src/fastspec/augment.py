@@ -4,14 +4,17 @@ arguments and defaults; everything is differentiable, and every draw can be give
 from __future__ import annotations
 
 import math
+import numbers
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ._checks import integer, real
+from ._checks import check_generator, integer, real, room
 from ._inputs import Window, constant, fold_waveform
 from .temporal import check_real
+
+_CPU = torch.device("cpu")
 
 __all__ = ["mask_along_axis", "mask_along_axis_iid", "phase_vocoder", "pitch_shift", "resample"]
 
@@ -30,9 +33,9 @@ def mask_along_axis(
     The run has fewer than mask_param columns (and at most the share p of all), uniformly; so has its place.
 
     Args:
-        specgram: [..., F, M].
+        specgram: [..., F, M] of any dtype.
         mask_param: bound on the length of the run.
-        mask_value: what is written.
+        mask_value: what is written: a number that the dtype can hold, or a tensor that broadcasts to specgram.
         axis: of the frequencies or of the frames, one of the last two.
         p: largest share of the axis that may be masked, 0 to 1.
         generator: of the two draws, on the CPU. With the same seed the masks are torchaudio's.
@@ -44,6 +47,8 @@ def mask_along_axis(
         ValueError: names the argument, its value and what is allowed.
     """
     axis, most = _mask_sizes(specgram, mask_param, axis, p, 2)
+    _check_mask_value(mask_value, specgram)
+    check_generator(generator)
     if most < 1:
         return specgram
     length = torch.rand(1, generator=generator) * most
@@ -65,16 +70,20 @@ def mask_along_axis_iid(
 
     Args:
         specgrams: [..., F, M], at least three dimensions.
-        generator: of the draws, on the device of specgrams.
+        generator: of the draws, on the device of specgrams. With the same seed the masks are torchaudio's for
+            float32 and float64; others (torchaudio refuses integers) are drawn as for float32.
         others: see ``mask_along_axis``.
 
     Returns:
         Tensor of the shape of specgrams.
     """
     axis, most = _mask_sizes(specgrams, mask_param, axis, p, 3)
+    _check_mask_value(mask_value, specgrams)
+    check_generator(generator)
     if most < 1:
         return specgrams
-    draw = {"generator": generator, "device": specgrams.device, "dtype": specgrams.dtype}
+    dtype = torch.float64 if specgrams.dtype is torch.float64 else torch.float32  # half precision skips places
+    draw = {"generator": generator, "device": specgrams.device, "dtype": dtype}
     length = torch.rand(specgrams.shape[:-2], **draw) * most
     first = torch.rand(specgrams.shape[:-2], **draw) * (specgrams.shape[axis] - length)
     begin, end = first.long(), first.long() + length.long()
@@ -87,7 +96,7 @@ def _mask_sizes(specgram: Tensor, mask_param: int, axis: int, p: float, least: i
         shape = list(specgram.shape) if isinstance(specgram, Tensor) else type(specgram).__name__
         raise ValueError(f"the spectrogram must be a tensor of at least {least} dimensions [..., F, M], got {shape}")
     mask_param, dims = integer("mask_param", mask_param, 0), specgram.dim()
-    if axis not in (dims - 2, dims - 1, -2, -1):
+    if isinstance(axis, bool) or not isinstance(axis, int) or axis not in (dims - 2, dims - 1, -2, -1):
         raise ValueError(f"axis must be {dims - 2} (frequency) or {dims - 1} (frames), or -2 or -1, got {axis!r}")
     axis = axis - dims if axis >= 0 else axis
     if not 0 <= real("p", p) <= 1:
@@ -95,12 +104,33 @@ def _mask_sizes(specgram: Tensor, mask_param: int, axis: int, p: float, least: i
     return axis, mask_param if p == 1 else min(mask_param, int(specgram.shape[axis] * p))
 
 
+def _check_mask_value(value: float | Tensor, specgram: Tensor) -> None:
+    dtype = specgram.dtype
+    if isinstance(value, Tensor):
+        shape, found = specgram.shape, value.shape
+        fits = len(found) <= len(shape) and all(a in (1, b) for a, b in zip(found[::-1], shape[::-1], strict=False))
+        if not fits or not torch.can_cast(value.dtype, dtype) or value.device not in (specgram.device, _CPU):
+            raise ValueError(
+                f"mask_value must broadcast to the spectrogram, {dtype} {list(shape)} on {specgram.device}, got "
+                f"{value.dtype} {list(found)} on {value.device}"
+            )
+        return
+    if not isinstance(value, numbers.Number):
+        raise ValueError(f"mask_value must be a number or a tensor, got {value!r}")
+    if not dtype.is_complex and not dtype.is_floating_point:
+        low, high = (0, 1) if dtype is torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+        if not isinstance(value, numbers.Real) or value != value // 1 or not low <= value <= high:
+            raise ValueError(f"mask_value must be a whole number from {low} to {high} for {dtype}, got {value!r}")
+    elif not dtype.is_complex and not isinstance(value, numbers.Real):
+        raise ValueError(f"mask_value must be a real number for {dtype}, got {value!r}")
+
+
 def _masked(specgram: Tensor, begin: Tensor, end: Tensor, value: float | Tensor, axis: int) -> Tensor:
     n = torch.arange(specgram.shape[axis], device=specgram.device)
     n = n[:, None] if axis == -2 else n
     inside = (n >= begin) & (n < end)
     if isinstance(value, Tensor):
-        return torch.where(inside, value.to(specgram.dtype), specgram)
+        return torch.where(inside, value.to(specgram), specgram)
     return specgram.masked_fill(inside, value)
 
 
@@ -131,6 +161,8 @@ def phase_vocoder(complex_specgrams: Tensor, rate: float, phase_advance: Tensor 
     rate = real("rate", rate, 0.0, strict=True)
     if rate == 1:
         return z
+    if rate < 1:
+        room("rate", rate, z.numel() / rate)
     angle, magnitude = pad(z.angle(), (0, 2)), pad(z.abs(), (0, 2))
     places = torch.arange(0, z.shape[-1], rate, device=z.device, dtype=angle.dtype)
     this, following = places.long(), (places + 1).long()
@@ -161,7 +193,7 @@ def pitch_shift(
     Args:
         waveform: real samples [..., T], T > n_fft / 2.
         sample_rate: in Hz, a whole number.
-        n_steps: steps up; negative is down.
+        n_steps: steps up; negative is down; 10 octaves at most.
         hop_length: default n_fft // 4. win_length: default n_fft.
         window: see ``fastspec.functional``.
 
@@ -175,11 +207,17 @@ def pitch_shift(
 
     check_real("waveform", waveform, 1)
     sample_rate, length = integer("sample_rate", sample_rate, 1), waveform.shape[-1]
-    rate = 2.0 ** (-real("n_steps", n_steps) / integer("bins_per_octave", bins_per_octave, 1))
+    octaves = real("n_steps", n_steps) / integer("bins_per_octave", bins_per_octave, 1)
+    if abs(octaves) > 10 or sample_rate * 2.0**octaves < 1:
+        raise ValueError(
+            f"n_steps must lie within 10 octaves, and leave a sample rate of at least 1 Hz, got {n_steps!r} steps of "
+            f"1 / {bins_per_octave} octave at {sample_rate} Hz"
+        )
+    rate = 2.0**-octaves
     spectrum = stft(waveform, n_fft, hop_length, win_length, window, backend=backend)
     faster = phase_vocoder(spectrum, rate)
     covered = (faster.shape[-1] - 1) * (n_fft // 4 if hop_length is None else hop_length) + n_fft // 2
-    wanted = round(length / rate)
+    wanted = max(1, round(length / rate))
     stretched = istft(faster, n_fft, hop_length, win_length, window, length=min(wanted, covered), backend=backend)
     stretched = pad(stretched, (0, wanted - stretched.shape[-1]))
     shifted = resample(stretched, int(sample_rate / rate), sample_rate).to(waveform.dtype)
@@ -215,6 +253,7 @@ def resample(
     common = math.gcd(orig_freq, new_freq)
     orig, new = orig_freq // common, new_freq // common
     x, compute, result = fold_waveform(waveform, None)
+    room("new_freq", new_freq, x.numel() * new / orig)
     taps = constant("sinc_taps", (orig, new, width, rolloff), compute, x.device)
     reach = (taps.shape[1] - 1) // 2
     t = torch.arange(-(-new * x.shape[-1] // orig), device=x.device)

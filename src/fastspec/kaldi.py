@@ -37,10 +37,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ._checks import flag, integer, real
+from ._checks import LARGEST, check_generator, flag, integer, real
 from ._forward import transform
 from ._inputs import compute_dtype, constant, make_bank, make_window, result_dtype
-from .plan import Ending, FramePlan, cached
+from .plan import MAX_N_FFT, Ending, FramePlan, cached
 
 __all__ = ["fbank", "frame_plan", "mfcc", "spectrogram"]
 
@@ -226,12 +226,13 @@ def frame_plan(
         ValueError: names the argument, its value and what is allowed.
     """
     rate = real("sample_frequency", sample_frequency, 0.0, strict=True)
-    length = int(rate * real("frame_length", frame_length, 0.0, strict=True) * 0.001)
-    shift = int(rate * real("frame_shift", frame_shift, 0.0, strict=True) * 0.001)
-    if length < 2:
-        raise ValueError(f"frame_length must be at least 2 samples at {rate:g} Hz, got {frame_length!r} ms")
-    if shift < 1:
-        raise ValueError(f"frame_shift must be at least 1 sample at {rate:g} Hz, got {frame_shift!r} ms")
+    length = rate * real("frame_length", frame_length, 0.0, strict=True) * 0.001
+    shift = rate * real("frame_shift", frame_shift, 0.0, strict=True) * 0.001
+    if not 2 <= length < MAX_N_FFT + 1:
+        raise ValueError(f"frame_length must be from 2 to {MAX_N_FFT} samples at {rate:g} Hz, got {frame_length!r} ms")
+    if not 1 <= shift < LARGEST + 1:
+        raise ValueError(f"frame_shift must be from 1 to {LARGEST} samples at {rate:g} Hz, got {frame_shift!r} ms")
+    length, shift = int(length), int(shift)
     n_fft = 1 << (length - 1).bit_length() if flag("round_to_power_of_two", round_to_power_of_two) else length
     if n_fft % 2:
         raise ValueError(
@@ -278,18 +279,19 @@ class _Clips:
             preemphasis_coefficient,
         )
         x = _channel(waveform, channel)
-        if x.shape[-1] < plan.win_length:
+        empty = x.shape[-1] < real("min_duration", min_duration) * sample_frequency
+        if x.shape[-1] < plan.win_length and not empty:
             raise ValueError(
                 f"waveform must hold at least one frame of {plan.win_length} samples ({frame_length!r} ms), got "
                 f"{x.shape[-1]}"
             )
-        empty = x.shape[-1] < real("min_duration", min_duration) * sample_frequency
         scale, dither = real("scale", scale, 0.0, strict=True), real("dither", dither)
-        if dither:
+        check_generator(generator)
+        if dither and not empty:
             x = x / 32768.0 if x.dtype is torch.int16 else x
             noise = torch.randn(x.shape, generator=generator, dtype=compute, device=device)
             x = x.to(compute) + noise * (dither / scale)
-        x = x if flag("snip_edges", snip_edges) else _mirror(x, plan)
+        x = x if flag("snip_edges", snip_edges) or empty else _mirror(x, plan)
         if (plan.n_fft - plan.win_length) % 2:  # the padding ends a sample earlier than the last frame
             x = pad(x, (0, 1))
         if window is None:

@@ -145,7 +145,7 @@ def spectral_contrast(
         [..., n_bands + 1, M].
     """
     n_bins, half = _hertz(specgram, sample_rate).shape[0], 0.5 * sample_rate
-    fmin, n_bands = real("fmin", fmin, 0.0, strict=True), integer("n_bands", n_bands, 1)
+    fmin, n_bands = real("fmin", fmin, 0.0, strict=True), integer("n_bands", n_bands, 1, 64)
     if not 0 < real("quantile", quantile) < 1:
         raise ValueError(f"quantile must be between 0 and 1, got {quantile!r}")
     edges = [0.0] + [fmin * 2.0**k for k in range(n_bands + 1)]

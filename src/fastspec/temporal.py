@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d, pad
 
-from ._checks import integer, one_of, real
+from ._checks import integer, one_of, real, room
 
 __all__ = ["compute_deltas", "pcen", "smooth"]
 
@@ -36,6 +36,7 @@ def compute_deltas(specgram: Tensor, win_length: int = 5, mode: str = "replicate
     n = (integer("win_length", win_length, 3) - 1) // 2
     mode = one_of("mode", mode, ("replicate", "reflect", "constant", "circular"))
     length = specgram.shape[-1]
+    room("win_length", win_length, specgram.numel() // length * (length + 2 * n))
     if (mode == "reflect" and length <= n) or (mode == "circular" and length < n):
         raise ValueError(f"specgram must hold more frames than mode {mode!r} adds at each end, {n}, got {length}")
     x = pad(specgram.reshape(1, -1, length), (n, n), mode=mode)
@@ -145,7 +146,7 @@ def smoothing(sample_rate: float, hop_length: int, time_constant: float) -> floa
     """The b of ``smooth`` whose power response is half at 1 / time_constant (librosa's approximation)."""
     rate = real("sample_rate", sample_rate, 0.0, strict=True)
     frames = real("time_constant", time_constant, 0.0, strict=True) * rate / integer("hop_length", hop_length, 1)
-    return (math.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
+    return 2 / (math.hypot(1, 2 * frames) + 1)  # (sqrt(1 + 4 f^2) - 1) / (2 f^2), whatever the size of f
 
 
 def check_real(name: str, x: Tensor, dims: int) -> None:
@@ -176,6 +177,7 @@ def _bands(name: str, value: Number, like: Tensor) -> Tensor:
 def _largest_neighbour(x: Tensor, size: int) -> Tensor:
     if size == 1:
         return x
+    size = min(size, 2 * x.shape[-2])  # all of them
     rows = x.mT.reshape(1, -1, x.shape[-2])
     rows = pad(rows, (size // 2, size - 1 - size // 2), value=-math.inf)
     return max_pool1d(rows, size, 1).reshape(x.mT.shape).mT

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils._python_dispatch import _disable_current_modes
 
-from .._checks import flag, integer, one_of, real
+from .._checks import flag, integer, one_of, real, room
 from .windows import get_window
 
 KALDI_WINDOWS = ("hamming", "hanning", "povey", "rectangular", "blackman")
@@ -60,6 +60,7 @@ def kaldi_filterbank(
         ValueError: a number is not finite or outside of its range.
     """
     num_mel_bins, n_fft = integer("num_mel_bins", num_mel_bins, 4), integer("n_fft", n_fft, 2)
+    room("num_mel_bins", num_mel_bins, num_mel_bins * (n_fft // 2 + 1))
     nyquist = 0.5 * real("sample_frequency", sample_frequency, 0.0, strict=True)
     low, high = real("low_freq", low_freq, 0.0), real("high_freq", high_freq)
     high = high + nyquist if high <= 0 else high

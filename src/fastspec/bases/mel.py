@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import integer, one_of, real, warn
+from .._checks import integer, one_of, real, room, warn
 
 MEL_SCALES = ("htk", "slaney", "kaldi")
 
@@ -156,6 +156,7 @@ def _check_bank(
 ) -> tuple[int, float, float, int, float]:
     """The five numbers, checked."""
     n_freqs, n_bands = integer("n_freqs", n_freqs, 1), integer(bands_name, n_bands, 1)
+    room(bands_name, n_bands, n_freqs * n_bands)
     sample_rate = real("sample_rate", sample_rate, 0.0, strict=True)
     f_min, f_max = real("f_min", f_min), real("f_max", f_max)
     if not 0 <= f_min < f_max:

@@ -8,6 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import room
+
 
 @functools.lru_cache(maxsize=16)
 def sinc_taps(orig: int, new: int, width: int, rolloff: float) -> NDArray[np.float64]:
@@ -18,6 +20,7 @@ def sinc_taps(orig: int, new: int, width: int, rolloff: float) -> NDArray[np.flo
     is that of the sample floor(j orig / new) itself.
     """
     cut = rolloff * min(orig, new) / orig
+    room("lowpass_filter_width / rolloff", width / rolloff, new * (2 * width / cut + 3))
     reach = math.ceil(width / cut) + 1
     j = np.arange(new)
     after = (j * orig % new) / new  # from the input sample to t
