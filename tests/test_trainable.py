@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import fastspec.functional as F
 import fastspec.transforms as T
@@ -287,3 +288,54 @@ def test_gammatonegram():
             T.Gammatonegram(trainable=trainable)
     with pytest.raises(ValueError, match="trainable must be one of"):
         T.MelScale(trainable=("filterbank", "bands"))
+
+
+@pytest.mark.parametrize("kind", ["basis", "frequencies", "mel"])
+def test_without_values(kind):
+    """Shapes alone: meta tensors forward and backward, fake ones from the constructor on."""
+    layers = {
+        "basis": lambda: T.STFT(64, trainable=True, output_format="Magnitude"),
+        "frequencies": lambda: T.STFT(64, trainable="frequencies"),
+        "mel": lambda: T.MelSpectrogram(n_fft=64, n_mels=8),
+    }
+    make, shape = layers[kind], (2, 1000)
+    expected = make()(noise(*shape)).shape
+    x = torch.empty(shape, device="meta", requires_grad=True)
+    y = make().to("meta")(x)
+    assert y.shape == expected
+    y.abs().sum().backward()
+    assert x.grad.shape == shape
+    with FakeTensorMode():
+        assert make()(torch.empty(shape)).shape == expected
+
+
+def test_exported_layer_is_the_layer():
+    layer, x = T.STFT(64, trainable=True, output_format="Magnitude"), noise(2, 1000)
+    assert torch.equal(torch.export.export(layer, (x,)).module()(x), layer(x))
+
+
+def test_precision_is_the_plans():
+    assert T.STFT(64, trainable=True, precision="tf32").plan.precision == "tf32"
+    with pytest.raises(ValueError, match=r"precision must be '' for an FFT"):
+        T.STFT(64, precision="tf32")
+    with pytest.raises(ValueError, match="precision must be one of"):
+        T.STFT(64, trainable=True, precision="half")
+
+
+def test_ragged_clips_are_those_alone():
+    plan = DensePlan.make(64, 16, (0, 8), (64, 40))
+    x, basis = noise(3, 500), noise(*plan.basis_shape).requires_grad_()
+    lengths = [500, 133, 301]
+    for n, row in zip(lengths, x, strict=True):
+        row[n:] = torch.nan  # never read
+    for options in ({}, {"power": 1.0, "log": "log1p", "filterbank": noise(2, 5).abs()}):
+        y = F.basis_transform(x, basis, plan, lengths=lengths, **options)
+        for n, row, clip in zip(lengths, y, x, strict=True):
+            alone = F.basis_transform(clip[:n], basis, plan, **options)
+            assert torch.equal(row[:, : alone.shape[1]], alone)
+            assert (row[:, alone.shape[1] :] == 0).all()
+        (grad,) = torch.autograd.grad(y.abs().sum(), basis)
+        assert grad.isfinite().all()
+    for bad in ([500, 133], [500, 0, 3], [501, 133, 301], [500.0, 133, 301]):
+        with pytest.raises(ValueError, match="lengths"):
+            F.basis_transform(x, basis, plan, lengths=bad)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,7 @@ def basis_transform(
     log_scale: float = 1.0,
     eps: float = 0.0,
     recompute: bool = False,
+    lengths: Sequence[int] | Tensor | None = None,
     backend: str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -40,11 +43,24 @@ def basis_transform(
         filterbank: any matrix [F, K] that follows the power.
         recompute: for gradients of a power, compute the spectrum again instead of keeping it: less memory, and one
             more product.
+        lengths: how many samples each clip of waveform [B, T] really has, B integers up to T, for clips brought to one
+            length: each is transformed by itself, its own end padded as the plan says, and frames that it does not
+            have are 0. What stands behind a clip's end is never read.
         others: see the module.
 
     Returns:
         [..., F, M], or [..., K, M] with a filterbank.
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
     """
+    if lengths is not None:
+        clips = _cut(waveform, lengths)
+        options = {"log": log, "floor": floor, "floor_mode": floor_mode, "log_scale": log_scale, "eps": eps}
+        options |= {"filterbank": filterbank, "recompute": recompute, "backend": backend, "dtype": dtype}
+        parts = [basis_transform(clip, basis, plan, power, **options) for clip in clips]
+        frames = plan.n_frames(waveform.shape[1])
+        return torch.cat([torch.nn.functional.pad(part, (0, frames - part.shape[-1])) for part in parts])
     if not isinstance(plan, DensePlan):
         raise ValueError(f"plan must be a DensePlan, got {type(plan).__name__}")
     ending = make_ending(power, eps, log, floor, floor_mode, log_scale)
@@ -59,6 +75,18 @@ def basis_transform(
     bank = None if filterbank is None else make_bank(filterbank, plan.n_bins, compute, x.device)
     u = spectral_power(x, basis, bank, plan, ending, name, recompute=recompute)
     return unfold(u, waveform.shape[:-1], result)
+
+
+def _cut(waveform: Tensor, lengths: Sequence[int] | Tensor) -> list[Tensor]:
+    """The clips [1, lengths[b]] of a waveform [B, T]."""
+    counts = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
+    shape = list(waveform.shape) if isinstance(waveform, Tensor) else type(waveform).__name__
+    if not isinstance(waveform, Tensor) or waveform.dim() != 2 or len(counts) != waveform.shape[0]:
+        raise ValueError(f"waveform must be [B, T] with B = {len(counts)} lengths, got {shape}")
+    counts = [integer(f"lengths[{b}]", n, 1) for b, n in enumerate(counts)]
+    if max(counts, default=0) > waveform.shape[1]:
+        raise ValueError(f"lengths must be at most T = {waveform.shape[1]}, got {max(counts)}")
+    return [waveform[b : b + 1, :n] for b, n in enumerate(counts)]
 
 
 def inverse_basis_transform(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -114,9 +116,13 @@ def _turned(y: Tensor, plan: FramePlan) -> Tensor:
     return torch.fft.ifft(y, n=plan.n_fft, norm="forward").real
 
 
+def own_precision(device: str) -> AbstractContextManager:
+    """Products in their operands' precision even under autocast, which some devices ("meta") do not have."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b in their own precision even under autocast."""
-    with torch.autocast(a.device.type, enabled=False):
+    with own_precision(a.device.type):
         return torch.matmul(a, b)
 
 

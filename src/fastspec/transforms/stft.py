@@ -9,7 +9,7 @@ from .. import bases
 from .. import functional as F
 from .._checks import one_of, real
 from ..dispatch import check_backend
-from ..plan import DensePlan, FramePlan, Plan
+from ..plan import PRECISIONS, DensePlan, FramePlan, Plan
 from ._constants import Trainable, WindowFn, hold, trainable_names, window_tensor
 
 OUTPUT_FORMATS = ("Complex", "Magnitude", "Power", "Phase")
@@ -36,6 +36,9 @@ class STFT(nn.Module):
         output_format: "Complex", "Magnitude", "Power" (its square) or "Phase" (radians).
         eps: added under the root, (|y|^2 + eps)^(1/2). The gradient of a magnitude of 0 is 0 without it.
         recompute: for gradients, compute a dense spectrum again instead of keeping it: less memory, more time.
+        precision: how a GPU may multiply samples and rows, "ieee", "tf32x3", "split-fp16", "tf32" or "bf16", with the
+            errors of docs/precision.md; "" for its default, exact to float32 rounding, and where an FFT runs. Without
+            effect on the CPU.
         backend: name of the one backend that may run; None for the best one.
 
     Shape: [..., T] to [..., F, M]. "Complex" is a complex tensor, as everywhere here, and not nnAudio's [..., 2]
@@ -72,6 +75,7 @@ class STFT(nn.Module):
         *,
         eps: float = 0.0,
         recompute: bool = False,
+        precision: str = "",
         backend: str | None = None,
     ) -> None:
         super().__init__()
@@ -92,21 +96,28 @@ class STFT(nn.Module):
         bins = bases.bin_frequencies(n_fft, freq_bins, freq_scale, fmin, fmax, sr)
         self.freq_bins = len(bins)
         self._first_bins = tuple(bins.tolist())
-        taps = window_tensor(window, self.win_length, None, torch.float64)
+        if callable(window):
+            taps = window_tensor(window, self.win_length, None, torch.float64).numpy()
+        else:  # numbers, also where tensors are fake
+            taps = bases.get_window(window, self.win_length)
         dtype = torch.get_default_dtype()
 
         if freq_scale == "no" and not names & {"basis", "frequencies"}:
+            if one_of("precision", precision, PRECISIONS):
+                raise ValueError(
+                    f"precision must be '' for an FFT (rows neither trained nor spaced), got {precision!r}"
+                )
             self.plan: Plan = frames
-            self._hold("window", taps.to(dtype))
+            self._hold("window", torch.tensor(taps, dtype=dtype))
             return
         supports = (frames.left,) * self.freq_bins, (frames.left + self.win_length,) * self.freq_bins
-        self.plan = DensePlan.make(n_fft, self.hop_length, *supports, center, pad_mode)
+        self.plan = DensePlan.make(n_fft, self.hop_length, *supports, center, pad_mode, precision=precision)
         if names & {"window", "frequencies"}:
-            self._hold("window", taps.to(dtype))
+            self._hold("window", torch.tensor(taps, dtype=dtype))
             if "frequencies" in names:
                 hold(self, "shifts", torch.zeros(self.freq_bins, dtype=dtype), True)
         else:
-            self._hold("basis", torch.tensor(bases.fourier_basis(n_fft, bins, taps.numpy()), dtype=dtype))
+            self._hold("basis", torch.tensor(bases.fourier_basis(n_fft, bins, taps), dtype=dtype))
 
     def _hold(self, name: str, value: Tensor) -> None:
         hold(self, name, value, name in self.trainable, persistent=False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...plan import Ending, Plan
-from .._frames import refuse
+from .._frames import own_precision, refuse
 from ..basis_grad import reference as basis_grad
 from ..frame_transform import reference as frame_transform
 from ..overlap_add import reference as overlap_add
@@ -22,14 +22,12 @@ __all__ = [
     "bands",
     "compress",
     "compress_slope",
-    "energy_slope",
     "forward",
     "forward_keeping",
     "grad_spectrum",
     "power_slope",
     "powers",
     "product",
-    "raise_energy",
     "refuse",
 ]
 
@@ -47,28 +45,19 @@ def _raise(energy: Tensor, exponent: float) -> Tensor:
 
 def powers(y: Tensor, ending: Ending) -> Tensor:
     """v = (|y|^2 + eps)^(power / 2)."""
-    return raise_energy(_energy(y, ending), ending)
+    energy = _energy(y, ending)
+    return energy if ending.power == 2 else _raise(energy, ending.power / 2)
 
 
 def power_slope(y: Tensor, ending: Ending) -> Tensor | float:
     """dv / d|y|^2: the gradient of v in y is 2 * y * power_slope. 0 where v is 0, unless power is 2."""
-    return 1.0 if ending.power == 2 else energy_slope(_energy(y, ending), ending)
-
-
-def raise_energy(energy: Tensor, ending: Ending) -> Tensor:
-    """`powers`, from |y|^2 + eps."""
-    return energy if ending.power == 2 else _raise(energy, ending.power / 2)
-
-
-def energy_slope(energy: Tensor, ending: Ending) -> Tensor | float:
-    """`power_slope`, from |y|^2 + eps."""
     half = ending.power / 2
-    return 1.0 if half == 1 else half * _raise(energy, half - 1)
+    return 1.0 if half == 1 else half * _raise(_energy(y, ending), half - 1)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """a @ b for stacks of matrices, in their own precision even under autocast."""
-    with torch.autocast(a.device.type, enabled=False):
+    with own_precision(a.device.type):
         return torch.bmm(a, b)
 
 
