@@ -1,6 +1,8 @@
-"""torchaudio and librosa, which the parity tests compare with."""
+"""torchaudio and librosa, which the parity tests compare with; the examples of the pages about them."""
 
+import re
 import warnings
+from pathlib import Path
 
 from bench.peers import import_torchaudio
 
@@ -16,3 +18,12 @@ def _import_librosa():
 
 torchaudio = import_torchaudio()
 librosa = _import_librosa()
+
+
+def run_examples(page):
+    """Run every block of Python on a page of docs, each by itself."""
+    text = (Path(__file__).parents[1] / "docs" / page).read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page, "exec"), {})

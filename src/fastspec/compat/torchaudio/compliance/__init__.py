@@ -1,0 +1,5 @@
+"""``torchaudio.compliance``: Kaldi's features."""
+
+from . import kaldi
+
+__all__ = ["kaldi"]
