@@ -1,7 +1,9 @@
 """Back to samples, beside torch and torchaudio: python -m bench.inverse.
 
 The inverse STFT; the gradient through an STFT and its inverse; 32 rounds of Griffin-Lim. One thread, float32, in one
-process that both take turns in. Where the results differ, nothing is timed. No time is ever asserted.
+process that both take turns in. Where the results differ, nothing is timed. No time is ever asserted. The last
+column is the spectral convergence of both results of Griffin-Lim, the norm of the difference of the magnitudes over
+their norm.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class Rival:
     ours: Callable[[], Tensor]
     theirs: Callable[[], Tensor]
     allowed: float
+    judge: Callable[[Tensor], str] = lambda samples: ""  # how good samples are, for what has no one right answer
 
 
 def rivals(frames: Frames) -> Iterator[Rival]:
@@ -93,12 +96,17 @@ def rivals(frames: Frames) -> Iterator[Rival]:
     magnitude = y.abs()
     functional = import_torchaudio().functional
     arguments = magnitude, window, n_fft, hop, n_fft, 1.0, 32, 0.99, None, False
+
+    def distance(x: Tensor) -> Tensor:
+        return (F.stft(x, n_fft, hop, window=window).abs() - magnitude).norm()
+
     yield Rival(
         "Griffin-Lim, 32 rounds",
         6.0,
         without_grad(lambda: F.griffinlim(*arguments)),
         without_grad(lambda: functional.griffinlim(*arguments)),
         0.05,  # rounding grows from round to round, on noise fastest; tests/test_griffin_lim.py is strict, in float64
+        lambda x: f"{20 * (distance(x) / magnitude.norm()).log10():.3f}",
     )
 
 
@@ -110,8 +118,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("One thread, float32, medians of rounds in turns; torchaudio for Griffin-Lim, else torch.\n")
-    print("| task | frames | fastspec, ms | torch, ms | faster | target | largest difference |")
-    print("|---|---|---|---|---|---|---|")
+    print("| task | frames | fastspec, ms | torch, ms | faster | target | largest difference | convergence, dB |")
+    print("|---|---|---|---|---|---|---|---|")
     for frames in WORKLOADS:
         if options.seconds:
             frames = Frames(frames.n_fft, frames.hop_length, frames.batch, options.seconds)
@@ -121,11 +129,12 @@ def main() -> None:
             if not difference <= rival.allowed:
                 print(f"| {rival.task} | {frames} | wrong: off by {difference:.1e} |")
                 continue
+            judged = " and ".join(filter(None, map(rival.judge, (got, other))))
             del got, other
             times = take_turns([turn_of(rival.ours), turn_of(rival.theirs)], options.budget, options.rounds)
             mine, theirs = (1e3 * statistics.median(one) for one in times)
             target = f"{rival.target:g}x" if frames.seconds >= 30 else ""
-            cells = f"{mine:.3g} | {theirs:.3g} | {theirs / mine:.1f}x | {target} | {difference:.0e}"
+            cells = f"{mine:.3g} | {theirs:.3g} | {theirs / mine:.1f}x | {target} | {difference:.0e} | {judged}"
             print(f"| {rival.task} | {frames} | {cells} |", flush=True)
 
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.signal
 import torch
 from peers import librosa, torchaudio
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import gradcheck
 
 from fastspec import functional as F
 from fastspec import transforms
@@ -34,10 +34,6 @@ def test_deltas_equal_torchaudio(win_length, mode):
     x = noise(2, 3, 7, 20)
     torch.testing.assert_close(F.compute_deltas(x, win_length, mode), TF.compute_deltas(x, win_length, mode))
     torch.testing.assert_close(transforms.ComputeDeltas()(x), TT.ComputeDeltas()(x))
-
-
-def test_deltas_have_gradients():
-    assert gradcheck(lambda x: F.compute_deltas(x, 5, "reflect"), noise(2, 6).requires_grad_())
 
 
 @pytest.mark.parametrize("frames", [1, 31, 32, 33, 100, 1100])
@@ -77,18 +73,6 @@ def test_pcen_equals_librosa(options):
     got = F.pcen(x, 16000, 160, **options)
     for clip, one in zip(x.numpy(), got.numpy(), strict=True):
         np.testing.assert_allclose(one, librosa.pcen(clip, sr=16000, hop_length=160, **options), rtol=1e-9)
-
-
-def test_pcen_gradients_in_everything():
-    x = energies(2, 3, 40).requires_grad_()
-    constants = [torch.tensor(v, dtype=torch.float64).requires_grad_() for v in ([0.9] * 3, [2.0] * 3, [0.5] * 3)]
-    b = torch.tensor([0.1, 0.3, 0.6], dtype=torch.float64).requires_grad_()
-
-    def call(x, gain, bias, power, b):
-        return F.pcen(x, gain=gain, bias=bias, power=power, b=b, eps=1e-2)
-
-    assert gradcheck(call, (x, *constants, b), fast_mode=True)
-    assert gradgradcheck(call, (x, *constants, b), fast_mode=True)
 
 
 def test_pcen_module():
@@ -177,18 +161,6 @@ def test_features_of_silence():
     assert torch.equal(centroid, torch.zeros_like(centroid))
     (gradient,) = torch.autograd.grad(y.sum() + centroid.sum(), x)
     assert gradient.isfinite().all()
-
-
-def test_feature_gradients():
-    s = energies(2, 9, 4, seed=5).requires_grad_()
-    rate = 1000.0
-    assert gradcheck(lambda s: F.spectral_bandwidth(s, rate), s)
-    assert gradgradcheck(lambda s: F.spectral_bandwidth(s, rate), s, fast_mode=True)
-    assert gradcheck(F.spectral_flatness, s)
-    assert gradcheck(lambda s: F.spectral_contrast(s, rate, 100.0, 2, 0.3), s)
-    x = noise(2, 60, seed=6).requires_grad_()
-    window = torch.hann_window(16, dtype=torch.float64)
-    assert gradcheck(lambda x: F.spectral_centroid(x, 100, 0, window, 16, 8, 16), x, fast_mode=True)
 
 
 # ---- masks
@@ -286,10 +258,7 @@ def test_vocoder_keeps_phases_in_float32():
     assert (ours - truth).abs().max() < 0.1 * (theirs - truth).abs().max()
 
 
-def test_vocoder_gradients():
-    z = torch.complex(noise(2, 3, 7), noise(2, 3, 7, seed=1)).requires_grad_()
-    assert gradcheck(lambda z: F.phase_vocoder(z, 1.3), z)
-    assert gradgradcheck(lambda z: F.phase_vocoder(z, 0.7), z, fast_mode=True)
+def test_vocoder_gradient_of_silence():
     silent = torch.zeros(1, 3, 7, dtype=torch.complex64, requires_grad=True)
     (gradient,) = torch.autograd.grad(F.phase_vocoder(silent, 1.3).abs().sum(), silent)
     assert gradient.isfinite().all()
@@ -311,7 +280,6 @@ def test_resample_of_rates_with_nothing_in_common():
     got = F.resample(torch.sin(2 * math.pi * 440 * t / 17959), 17959, 16000)
     truth = torch.sin(2 * math.pi * 440 * torch.arange(got.shape[-1], dtype=torch.float64) / 16000)
     assert (got - truth)[20:-20].abs().max() < 0.02
-    assert gradcheck(lambda x: F.resample(x, 5, 3), noise(2, 20).requires_grad_())
 
 
 @pytest.mark.parametrize("n_steps", [4, -5, 12, 0])
@@ -333,8 +301,6 @@ def test_pitch_shift_moves_a_tone(clips):
     power = torch.fft.rfft(up[500:-500] * torch.hann_window(5000, dtype=torch.float64)).abs()
     assert power.argmax().item() * 22050 / 5000 == pytest.approx(3000, abs=10)
     torch.testing.assert_close(module(clips)[1], up)
-    x = noise(1, 200).requires_grad_()
-    assert gradcheck(lambda x: F.pitch_shift(x, 100, 3, n_fft=32), x, fast_mode=True, atol=1e-4)
 
 
 # ---- bad arguments

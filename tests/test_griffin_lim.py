@@ -9,6 +9,7 @@ from scipy.optimize import nnls
 
 import fastspec.functional as F
 import fastspec.transforms as T
+from fastspec import audio
 from fastspec.dispatch import choose
 from fastspec.plan import FramePlan
 
@@ -40,6 +41,19 @@ def test_equals_torchaudio_from_the_same_angles(n_fft, hop, win, momentum, backe
         torch.manual_seed(5)
         ours = F.griffinlim(power, *arguments, rand_init, backend=backend)
         assert_close(ours, theirs, 1e-8, f"{rand_init}")
+
+
+def test_converges_on_speech_as_torchaudio_in_float32(pytestconfig):
+    """Though the samples part, from round to round, as rounding differs."""
+    samples, _ = audio.load(pytestconfig.rootpath / "examples/audio/speech.flac")
+    magnitude = F.stft(torch.from_numpy(samples)[:, :48000].float(), 1024, 256).abs()
+    arguments = magnitude, torch.hann_window(1024), 1024, 256, 1024, 1.0, 32, 0.99, None, False
+    ours, theirs = (
+        20 * np.log10(convergence(one.griffinlim(*arguments), magnitude, 1024, 256))
+        for one in (F, torchaudio.functional)
+    )
+    assert ours < -15
+    assert abs(ours - theirs) < 0.05
 
 
 def test_module_defaults_equal_torchaudio():
