@@ -70,11 +70,11 @@ $(VENV)/demo: $(VENV)/native
 	touch $@
 
 $(VENV)/test: $(VENV)/native
-	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio triton
+	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio nnaudio2 torchlibrosa triton
 	touch $@
 
 $(VENV)/bench: $(VENV)/test
-	$(PIP) nnaudio2 auvux-dsp kaldi-native-fbank
+	$(PIP) auvux-dsp kaldi-native-fbank
 	touch $@
 
 # Compilers for GPUs and their tools; none of it needs a GPU. About 400 MB.

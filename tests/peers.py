@@ -1,5 +1,6 @@
 """torchaudio and librosa, which the parity tests compare with; the examples of the pages about them."""
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -16,8 +17,25 @@ def _import_librosa():
     return librosa
 
 
+def _import_torchlibrosa():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torchlibrosa.stft
+    return torchlibrosa.stft
+
+
+def _import_nnaudio():
+    os.environ["NNAUDIO_DISABLE_CITATION_REMINDER"] = "1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import nnAudio2.features
+    return nnAudio2.features
+
+
 torchaudio = import_torchaudio()
 librosa = _import_librosa()
+torchlibrosa = _import_torchlibrosa()
+nnaudio = _import_nnaudio()
 
 
 def run_examples(page):

@@ -1,0 +1,111 @@
+"""``patch``: torch.stft on fastspec's kernels inside a ``with`` block, where that is safe and equal."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import functional as F
+
+_lock = threading.Lock()
+
+
+@dataclass
+class Redirected:
+    """Calls of torch.stft while a patch was on.
+
+    Attributes:
+        redirected: how many ran here.
+        kept: how many ran as before, by reason.
+    """
+
+    redirected: int = 0
+    kept: collections.Counter[str] = field(default_factory=collections.Counter)
+    _equal: dict[tuple, bool] = field(default_factory=dict, repr=False)
+
+
+@contextlib.contextmanager
+def patch(tolerance: float = 1e-5) -> Iterator[Redirected]:
+    """Redirect torch.stft (and what calls it: Tensor.stft, torchaudio, Hugging Face's features) for a while.
+
+    A call is redirected when its samples are real float32 or float64, its result is complex and one-sided, and no
+    compiler or tracer is running. The first call of every set of parameters is computed both ways, and a set whose
+    results differ by more than `tolerance` of the largest value is left to torch. Not safe while other threads enter
+    or leave a patch of their own.
+
+    Yields:
+        ``Redirected``: the counts.
+    """
+    counts, original = Redirected(), torch.stft
+
+    def stft(input: Tensor, n_fft: int, *args: Any, **kwargs: Any) -> Tensor:
+        names = "hop_length", "win_length", "window", "center", "pad_mode", "normalized", "onesided", "return_complex"
+        given = dict(zip(names, args, strict=False)) | kwargs
+        why = _unsafe(input, n_fft, given) if len(args) <= len(names) else "more arguments than are known"
+        if not why:
+            try:
+                return _ours(counts, original, input, n_fft, given, tolerance)
+            except (ValueError, NotImplementedError) as error:
+                why = str(error)
+        counts.kept[why] += 1
+        return original(input, n_fft, *args, **kwargs)
+
+    with _lock:
+        torch.stft = torch.functional.stft = stft
+    try:
+        yield counts
+    finally:
+        with _lock:
+            torch.stft = torch.functional.stft = original
+
+
+def _unsafe(x: Any, n_fft: int, given: dict[str, Any]) -> str:
+    """Why torch must do this call itself, or ""."""
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        return "compiled or traced"
+    if type(x) not in (Tensor, torch.nn.Parameter) or x.dtype not in (torch.float32, torch.float64):
+        return "samples are not a plain float32 or float64 tensor"
+    if x.dim() not in (1, 2) or x.numel() == 0:
+        return "samples are not [T] or [B, T]"
+    if given.get("return_complex") is not True:
+        return "result is not complex"
+    if given.get("onesided") is False:
+        return "result has two sides"
+    if given.get("align_to_window") is not None:
+        return "align_to_window"
+    window = given.get("window")
+    if window is not None and (type(window) not in (Tensor, torch.nn.Parameter) or window.dtype is not x.dtype):
+        return "window is of another dtype than the samples"
+    if window is not None and window.device != x.device:
+        return "window lies on another device"
+    if not isinstance(n_fft, int) or (given.get("center", True) and x.shape[-1] <= n_fft // 2):
+        return "clip shorter than its padding"
+    return ""
+
+
+def _ours(counts: Redirected, original: Any, x: Tensor, n_fft: int, given: dict[str, Any], tolerance: float) -> Tensor:
+    win_length = given.get("win_length") or n_fft
+    window = given.get("window")
+    if window is None:
+        window = torch.ones(win_length, dtype=x.dtype, device=x.device)
+    hop_length = given.get("hop_length") or n_fft // 4
+    center, pad_mode = given.get("center", True), given.get("pad_mode", "reflect")
+    normalized = "frame_length" if given.get("normalized") else False
+    y = F.stft(x, n_fft, hop_length, win_length, window, center, pad_mode, normalized)
+    key = n_fft, hop_length, win_length, center, pad_mode, normalized, x.dtype, x.device.type
+    if key not in counts._equal:
+        with torch.no_grad():
+            want = original(x, n_fft, **given)
+            same = want.shape == y.shape
+            counts._equal[key] = same and bool((y - want).abs().max() <= tolerance * want.abs().max())
+    if not counts._equal[key]:
+        raise NotImplementedError("differs")
+    counts.redirected += 1
+    return y

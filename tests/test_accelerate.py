@@ -1,0 +1,231 @@
+"""fastspec.accelerate and patch: the same outputs and gradients, checkpoints, hooks, undo, refusals."""
+
+import copy
+import io
+
+import pytest
+import torch
+from peers import nnaudio, torchaudio, torchlibrosa
+from torch import nn
+
+import fastspec
+
+TA = torchaudio.transforms
+
+
+def clips(length=16000, batch=2):
+    return 0.1 * torch.randn(batch, length, generator=torch.Generator().manual_seed(3))
+
+
+class Cnn14(nn.Module):
+    """The way of PANNs (16 kHz): torchlibrosa's extractors, a batch norm over the bands, convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.spectrogram_extractor = torchlibrosa.Spectrogram(512, 160, freeze_parameters=True)
+        self.logmel_extractor = torchlibrosa.LogmelFilterBank(
+            sr=16000, n_fft=512, n_mels=64, fmin=50, fmax=8000, top_db=None
+        )
+        self.bn0 = nn.BatchNorm2d(64)
+        self.conv = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x):
+        x = self.logmel_extractor(self.spectrogram_extractor(x))
+        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
+        return self.conv(x).mean((2, 3))
+
+
+class Ast(nn.Module):
+    """The way of AST: mel, decibels, a normalisation, patches."""
+
+    def __init__(self):
+        super().__init__()
+        mel = TA.MelSpectrogram(16000, n_fft=512, win_length=400, hop_length=160, n_mels=64)
+        self.front_end = nn.Sequential(mel, TA.AmplitudeToDB(top_db=80.0))
+        self.patches = nn.Conv2d(1, 8, 16, stride=10)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = (self.front_end(x)[:, None] + 40.0) / 20.0
+        return self.head(self.patches(x).mean((2, 3)))
+
+
+class NnAudioModel(nn.Module):
+    """nnAudio's trainable mel and a constant-Q transform side by side."""
+
+    def __init__(self, trainable=False):
+        super().__init__()
+        options = {"sr": 16000, "n_fft": 512, "hop_length": 256, "n_mels": 40, "verbose": False}
+        self.mel = nnaudio.MelSpectrogram(**options, trainable_mel=trainable, trainable_STFT=trainable)
+        self.cqt = nnaudio.CQT1992v2(sr=16000, fmin=220, n_bins=36, hop_length=256, verbose=False)
+        self.mfcc = nnaudio.MFCC(n_mfcc=13, **options)
+        self.head = nn.Linear(40 + 36 + 13, 3)
+
+    def forward(self, x):
+        parts = [torch.log(self.mel(x) + 1e-3), self.cqt(x), self.mfcc(x)]
+        return self.head(torch.cat([p.mean(-1) for p in parts], 1))
+
+
+MODELS = {
+    "panns": (Cnn14, {"spectrogram_extractor"}),
+    "ast": (Ast, {"front_end.0"}),
+    "nnaudio": (NnAudioModel, {"mel", "cqt", "mfcc.melspec_layer"}),
+    "nnaudio-trainable": (lambda: NnAudioModel(True), {"mel", "cqt", "mfcc.melspec_layer"}),
+}
+
+
+def step(model, x):
+    model.train()
+    model.zero_grad()
+    out = model(x)
+    out.square().sum().backward()
+    return out.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_computes_learns_and_is_restored(name):
+    torch.manual_seed(0)
+    make, paths = MODELS[name]
+    model, x = make(), clips()
+    modules, state = dict(model.named_modules()), copy.deepcopy(model.state_dict())
+    want, want_grads = step(copy.deepcopy(model), x)
+    parameters = list(model.parameters())
+
+    report = fastspec.accelerate(model, x)
+    assert {row.path for row in report.swapped} == paths
+    assert all(row.difference <= 1e-4 and row.speedup > 0 for row in report.swapped)
+    assert all(a is b for a, b in zip(model.parameters(), parameters, strict=True))
+    have, have_grads = step(model, x)
+    torch.testing.assert_close(have, want, rtol=1e-4, atol=1e-4)
+    assert have_grads.keys() == want_grads.keys()
+    for key, grad in want_grads.items():
+        assert (have_grads[key] - grad).norm() <= 1e-3 * grad.norm() + 1e-6, key
+    assert model.state_dict().keys() == state.keys()
+    model.load_state_dict(state)
+
+    text = str(report)
+    assert all(path[:12] in text for path in paths)
+    report.undo()
+    assert dict(model.named_modules()) == modules
+    again, _ = step(model, x)
+    assert torch.equal(again, want)
+
+
+def test_runs_are_fused():
+    front = nn.Sequential(TA.Spectrogram(512), TA.MelScale(40, n_stft=257), TA.AmplitudeToDB(), nn.Identity())
+    want, keys = front(clips()), front.state_dict().keys()
+    report = fastspec.accelerate(front)
+    assert [row.what for row in report.swapped] == ["Spectrogram → MelScale → AmplitudeToDB"]
+    assert front.state_dict().keys() == keys
+    assert (front(clips()) - want).abs().max() <= 1e-4 * want.abs().max()
+    assert torch.equal(copy.deepcopy(front)(clips()), front(clips()))
+    with torch.no_grad():
+        front[1].fb.zero_()
+    torch.testing.assert_close(front(clips()).max(), torch.tensor(-100.0))
+
+
+ALONE = {
+    "MFCC": lambda: TA.MFCC(n_mfcc=13, melkwargs={"n_mels": 40}),
+    "LFCC": lambda: TA.LFCC(n_filter=40),
+    "complex": lambda: TA.Spectrogram(power=None),
+    "STFT": lambda: torchlibrosa.STFT(512),
+    "Phase": lambda: nnaudio.STFT(256, verbose=False),
+    "log": lambda: nnaudio.STFT(256, freq_scale="log", sr=16000, output_format="Magnitude", verbose=False),
+    "Gammatonegram": lambda: nnaudio.Gammatonegram(16000, 512, power=1.0, verbose=False),
+    "CQT": lambda: nnaudio.CQT(16000, fmin=220, n_bins=24, trainable=True, verbose=False),
+}
+
+
+def numbers(y):
+    return torch.stack(y) if isinstance(y, tuple) else y
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_front_end_by_itself(name):
+    module = ALONE[name]()
+    want = numbers(module(clips()))
+    report = fastspec.accelerate(module)
+    assert report.swapped
+    assert isinstance(report.model, type(module))
+    have = numbers(report.model(clips()))
+    assert (have - want).abs().max() <= 1e-4 * want.abs().max()
+    assert report.undo() is module
+
+
+def test_hooks_mode_and_pickle_survive():
+    model = nn.Sequential(TA.MelSpectrogram(n_mels=40)).eval()
+    calls = []
+    handle = model[0].register_forward_hook(lambda *_: calls.append(1))
+    fastspec.accelerate(model)
+    assert not model[0].training
+    assert not calls
+    y = model(clips())
+    assert calls == [1]
+    handle.remove()
+    model(clips())
+    assert calls == [1]
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=False)(clips()), y)
+
+
+def test_trained_kernels_that_are_loaded_are_used():
+    model = nn.Sequential(nnaudio.STFT(256, output_format="Magnitude", verbose=False))
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other[0].wcos.mul_(torch.rand_like(other[0].wcos))
+    fastspec.accelerate(model)
+    model(clips())
+    model.load_state_dict(other.state_dict())
+    want = other(clips())
+    assert (model(clips()) - want).abs().max() <= 1e-5 * want.max()
+
+
+def test_refusals_say_why():
+    class Louder(TA.MelSpectrogram):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    def build(n_fft=400):
+        return nn.ModuleDict({"a": TA.MelSpectrogram(n_fft=n_fft, n_mels=20), "b": Louder(n_mels=20)})
+
+    model = build()
+    model["a"].mel_scale.register_forward_hook(lambda *_: None)
+    report = fastspec.accelerate(model)  # b is of a class that nobody knows; its parts are not
+    assert [row.path for row in report.swapped] == ["a.spectrogram", "b.spectrogram"]
+    (row,) = report.refused
+    assert row.path == "a"
+    assert "hooks" in row.reason
+    report = fastspec.accelerate(build(), tolerance=1e-12)
+    assert not report.swapped
+    assert all("differs by" in row.reason for row in report.refused)
+    assert "differs by" in str(report)
+    octaves = nn.Sequential(nnaudio.CQT2010v2(fmin=220, n_bins=24, verbose=False))
+    (row,) = fastspec.accelerate(octaves).rows
+    assert not row.swapped
+    assert "half a sample" in row.reason
+    with pytest.raises(ValueError, match="model must be"):
+        fastspec.accelerate("model")
+    with pytest.raises(ValueError, match="tolerance must be above 0"):
+        fastspec.accelerate(model, tolerance=0)
+
+
+def test_patch_redirects_and_restores():
+    original, x, window = torch.stft, clips(), torch.hann_window(400)
+    want = torch.stft(x, 400, 160, window=window, return_complex=True)
+    with fastspec.patch() as counts:
+        have = torch.stft(x, 400, 160, window=window, return_complex=True)
+        torch.stft(x, 400, 160, window=window, return_complex=True, onesided=False)
+        mel = TA.MelSpectrogram(n_mels=40)(x)
+        y = x.clone().requires_grad_()
+        y.stft(512, 128, window=torch.ones(512), return_complex=True).abs().sum().backward()
+    assert counts.redirected == 3
+    assert dict(counts.kept) == {"result has two sides": 1}
+    assert torch.stft is original
+    assert torch.functional.stft is original
+    assert (have - want).abs().max() <= 1e-5 * want.abs().max()
+    torch.testing.assert_close(mel, TA.MelSpectrogram(n_mels=40)(x), rtol=1e-4, atol=1e-5)
+    z = x.clone().requires_grad_()
+    z.stft(512, 128, window=torch.ones(512), return_complex=True).abs().sum().backward()
+    assert (y.grad - z.grad).norm() <= 1e-4 * z.grad.norm()
