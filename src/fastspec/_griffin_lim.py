@@ -110,7 +110,8 @@ def griffinlim(
 
 def _start(specgram: Tensor, rand_init: bool, angles: Tensor | None, generator: torch.Generator | None) -> Tensor:
     """Where to begin, [B, F, M], before the magnitudes."""
-    shape, dtype, device = specgram.shape, specgram.dtype.to_complex(), specgram.device
+    dtype = torch.complex128 if specgram.dtype is torch.float64 else torch.complex64  # torch.compile: no to_complex()
+    shape, device = specgram.shape, specgram.device
     folded = (-1, *shape[-2:])
     if angles is not None:
         if not isinstance(angles, Tensor) or angles.shape != shape or angles.dtype != dtype or angles.device != device:
@@ -136,7 +137,7 @@ def _iterate(
     gain = make_gain(w, plan, magnitude.shape[-1], plan.pad, length)
     frames = without_padding(plan)
     z = (z * magnitude).contiguous()
-    if torch.is_grad_enabled() and (z.requires_grad or w.requires_grad):
+    if torch.compiler.is_compiling() or (torch.is_grad_enabled() and (z.requires_grad or w.requires_grad)):
         y = torch.zeros_like(z)
         for i in range(n_iter):
             rebuilt = frame_transform(inverse(z, w, gain, frames, plan.pad, backend), w, plan, backend)
