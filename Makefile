@@ -6,7 +6,7 @@ PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constr
 
 CPP = $$(git ls-files '*.h' '*.cc' '*.cu' '*.cuh')
 
-.PHONY: demo test test-emulated test-kernels mutate-kernels gpu-report test-gpu bench check format clean
+.PHONY: demo test test-emulated test-kernels mutate-kernels gpu-report test-gpu bench bench-all gen check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
@@ -38,6 +38,13 @@ test-gpu: $(VENV)/kernels ## tests and benchmark on a real GPU; writes bench/res
 bench: $(VENV)/bench ## the comparison with other libraries, 15 minutes; writes bench/results and the README's table
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.readme
+
+bench-all: $(VENV)/bench ## every transform and peer, scaling and protocols: hours; goes on where it stopped (QUICK=--quick: minutes)
+	$(BIN)/python -m bench.environments || true
+	$(BIN)/python -m bench.all $(QUICK)
+
+gen: $(VENV)/bench ## docs/benchmarks.md and its plots, out of bench/results
+	$(BIN)/python -m bench.pages
 
 check: $(VENV)/dev ## format, lint, types
 	$(BIN)/ruff check .

@@ -7,21 +7,19 @@ not that of the same transform in float64 is named with its error and not timed.
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import multiprocessing
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bench.contenders import CONTENDERS, Contender
+from bench.memory import peak_memory
 from bench.workloads import Workload
 from fastspec.presets import Preset
 from fastspec.quickbench import largest_error, runner, take_turns, torch_path, turn_of
@@ -167,26 +165,3 @@ def _memory(run: Callable[[], Any], workload: Workload, backward: bool) -> dict[
     count = round(workload.seconds * entry.sample_rate)
     values = clips * (entry.n_rows * entry.n_frames(count) + (count if backward else 0))
     return {"peak_mb": peak / 1e6, "result_mb": 4 * values / 1e6}
-
-
-def peak_memory(run: Callable[[], Any]) -> int | None:
-    """Peak memory of a call in bytes: the kernel's own high-water mark, which misses nothing. Linux only."""
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return None
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim is not None:
-        trim(0)
-    reset.write_text("5")
-    before = _status("VmRSS")
-    run()
-    return _status("VmHWM") - before
-
-
-def _status(field: str) -> int:
-    """A figure of /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(field)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.measure import peak_memory
+from bench.memory import peak_memory
 from fastspec import bases
 from fastspec.ops import frame_transform
 from fastspec.plan import DensePlan

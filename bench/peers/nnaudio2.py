@@ -1,0 +1,19 @@
+"""nnAudio2: transforms as convolutions."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+os.environ.setdefault("NNAUDIO_DISABLE_CITATION_REMINDER", "1")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from nnAudio2 import features
+
+from bench.peers._nnaudio import Builders
+from bench.peers._torch import both, forward, from_numpy, set_threads, to_numpy  # noqa: F401
+
+_made = Builders(features)
+magnitude, spectrum, istft = _made.magnitude, _made.spectrum, _made.istft
+mel, log_mel, mfcc, gammatone = _made.mel, _made.log_mel, _made.mfcc, _made.gammatone
+cqt, vqt, griffin_lim = _made.cqt, _made.vqt, _made.griffin_lim
