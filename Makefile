@@ -31,6 +31,7 @@ mutate-kernels: $(VENV)/kernels ## each barrier and comparison of the kernels ta
 
 gpu-report: $(VENV)/kernels ## docs/gpu.md: counts and predicted limits of the kernels
 	$(BIN)/python -m gpu.report
+	$(BIN)/python -m gpu.report_triton
 
 test-gpu: $(VENV)/kernels ## tests and benchmark on a real GPU; writes bench/results/<gpu>.csv
 	$(BIN)/python -m gpu.on_gpu

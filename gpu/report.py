@@ -22,6 +22,8 @@ from .workloads import BACKWARD, FORWARD, FRAMES, GENERAL, HOPS, Measured, Workl
 
 HERE = Path(__file__).parent
 PATH = ROOT / "docs" / "gpu.md"
+DENSE = "# Dense bases: the Triton kernels, predicted"
+"""Where the part of gpu.report_triton begins, which stands behind the rest."""
 VARIANTS = ROOT / "gpu" / "variants.md"
 TORCH_FRAMES = 2584  # of a clip of 30 s at 1024/256: edges do not matter there
 
@@ -236,7 +238,8 @@ def main() -> None:
     archs = options.arch or ARCHS
     verdicts = gate.judge_all([(use, arch) for use in gate.uses() if use.kernel in used for arch in archs])
     options.out.parent.mkdir(exist_ok=True)
-    options.out.write_text(text(found, verdicts))
+    kept = options.out.read_text().partition(DENSE) if options.out.exists() else ("", "", "")
+    options.out.write_text(text(found, verdicts) + "".join(("\n", *kept[1:]) if kept[1] else ()))
     print(options.out)
 
 

@@ -103,15 +103,6 @@ void rows_to_columns(const real* from, int64_t pitch, int64_t count, int64_t row
     for (int64_t i = 0; i < kLanes; ++i) columns[m * kWide + i] = i < rows ? from[i * pitch + m] : real(0);
 }
 
-// One support and taps evenly apart: the rows of a trainable STFT.
-bool even(const fastspec_rows& r, const Panel& p) {
-  for (int64_t i = p.first; i < p.first + p.rows; ++i)
-    if (r.start[i] != p.start || r.stop[i] != p.stop ||
-        r.offset[i] != r.offset[p.first] + (i - p.first) * (p.stop - p.start))
-      return false;
-  return true;
-}
-
 // This thread's memory for one tile: columns of frames, of the products that they share, and those products' samples.
 struct Room {
   real *sums, *shared, *samples;
@@ -155,20 +146,17 @@ void dense_pack(const fastspec_rows& r, int64_t hop, const void* basis_, void* p
   each_run(r, panels, [&](const Panel* begin, const Panel* end) {
     for (const Panel* p = begin; p < end; ++p) {
       const int64_t width = p->stop - p->start;
-      real* columns = static_cast<real*>(fastspec::scratch(size_t(width * kWide) * sizeof(real)));
+      real* columns = static_cast<real*>(fastspec::scratch(size_t(2 * width * kWide) * sizeof(real)));
+      real* lines = columns + width * kWide;  // the rows, with zeros around their supports
       for (int part = 0; part < 2; ++part) {
         const real* taps = static_cast<const real*>(basis_) + part * r.taps;
-        real* lanes = columns + part * kLanes;
-        if (even(r, *p)) {
-          rows_to_columns(taps + r.offset[p->first], width, width, p->rows, lanes);
-          continue;
-        }
-        for (int64_t n = 0; n < width; ++n) store(lanes + n * kWide, V{});
         for (int64_t i = 0; i < p->rows; ++i) {
-          const int64_t row = p->first + i, shift = r.start[row] - p->start;
-          for (int64_t n = 0; n < r.stop[row] - r.start[row]; ++n)
-            lanes[(shift + n) * kWide + i] = taps[r.offset[row] + n];
+          const int64_t row = p->first + i, count = r.stop[row] - r.start[row];
+          real* line = lines + i * width;
+          std::fill_n(line, width, real(0));
+          std::copy_n(taps + r.offset[row], count, line + r.start[row] - p->start);
         }
+        rows_to_columns(lines, width, width, p->rows, columns + part * kLanes);
       }
       real* panel = static_cast<real*>(panels_) + p->offset;
       share_taps(p->cuts.fours, columns, panel);
@@ -183,22 +171,18 @@ void dense_unpack(const fastspec_rows& r, int64_t hop, const void* panels_, void
   each_run(r, panels, [&](const Panel* begin, const Panel* end) {
     for (const Panel* p = begin; p < end; ++p) {
       const int64_t width = p->stop - p->start;
-      real* columns = static_cast<real*>(fastspec::scratch(size_t(width * kWide) * sizeof(real)));
+      real* columns = static_cast<real*>(fastspec::scratch(size_t(2 * width * kWide) * sizeof(real)));
+      real* lines = columns + width * kWide;
       const real* panel = static_cast<const real*>(panels_) + p->offset;
       gather_taps(p->cuts.fours, panel, columns);
       gather_taps(p->cuts.twos, panel, columns);
       std::copy_n(panel + p->cuts.rest_taps(), p->cuts.rest * kWide, columns + p->cuts.rest_at() * kWide);
       for (int part = 0; part < 2; ++part) {
         real* taps = static_cast<real*>(basis_) + part * r.taps;
-        const real* lanes = columns + part * kLanes;
-        if (even(r, *p)) {
-          columns_to_rows(lanes, width, p->rows, taps + r.offset[p->first], width);
-          continue;
-        }
+        columns_to_rows(columns + part * kLanes, width, p->rows, lines, width);
         for (int64_t i = 0; i < p->rows; ++i) {
-          const int64_t row = p->first + i, shift = r.start[row] - p->start;
-          for (int64_t n = 0; n < r.stop[row] - r.start[row]; ++n)
-            taps[r.offset[row] + n] = lanes[(shift + n) * kWide + i];
+          const int64_t row = p->first + i, count = r.stop[row] - r.start[row];
+          std::copy_n(lines + i * width + r.start[row] - p->start, count, taps + r.offset[row]);
         }
       }
     }
