@@ -137,6 +137,24 @@ bool good_rows_in(const fastspec_frames* f, const fastspec_rows* r) {
   return f->win_length == f->n_fft && !f->remove_dc && f->preemphasis == 0;
 }
 
+bool good_octaves(const fastspec_octaves* o) {
+  constexpr int64_t large = int64_t(1) << 40;
+  if (!o || o->clips < 1 || o->clips > large || o->samples < 1 || o->samples > large || o->frames < 1 ||
+      o->frames > large || o->bins < 1 || o->bins > large || o->centre < 0 || o->centre > large || o->reach < 0 ||
+      o->reach > large || o->parts < 1 || !o->part || !o->filter)
+    return false;
+  if (o->filter_length < 3 || o->filter_length > FASTSPEC_MAX_HALFBAND || o->filter_length % 4 != 3) return false;
+  if (o->pad_mode < FASTSPEC_PAD_NONE || o->pad_mode > FASTSPEC_PAD_CIRCULAR) return false;
+  for (int64_t i = 0; i < o->parts; ++i) {
+    const fastspec_part& p = o->part[i];
+    if (!good_rows(&p.rows) || p.rows.dtype != o->dtype || !p.basis || p.halvings < 0 || p.halvings > 32) return false;
+    if (p.phases < 1 || p.rows.rows % p.phases || p.hop < 1 || p.hop > large || p.first < -large || p.first > large ||
+        p.low < 0 || p.low + p.rows.rows / p.phases > o->bins || p.hop > large / o->frames)
+      return false;
+  }
+  return o->dtype == FASTSPEC_F32 || o->dtype == FASTSPEC_F64;
+}
+
 bool good_order(const fastspec_rows* r, const int64_t* order) {
   for (int64_t f = 0; order && f < r->rows; ++f)
     if (order[f] < 0 || order[f] >= r->rows) return false;
@@ -253,6 +271,19 @@ int fastspec_rows_overlap_add(const fastspec_frames* f, const void* y, const fas
   if (!good_rows_in(f, r) || !y || !basis || !x) return FASTSPEC_BAD_ARGUMENT;
   if (f->frames == 0) return clear(f, x, nullptr);
   return guarded(f->dtype, [&](const Kernels& k) { k.rows_overlap_add(*f, y, *r, basis, x); });
+}
+
+int fastspec_octaves_transform(const fastspec_octaves* o, const void* x, int64_t x_stride, void* y,
+                               const fastspec_ending* ending, void* out) {
+  if (!good_octaves(o) || !x || (x_stride < o->samples && o->clips > 1) || (!y && !out) ||
+      (out && !good_ending(ending)))
+    return FASTSPEC_BAD_ARGUMENT;
+  return guarded(o->dtype, [&](const Kernels& k) { k.octaves_transform(*o, x, x_stride, y, ending, out); });
+}
+
+int fastspec_octaves_adjoint(const fastspec_octaves* o, const void* y, void* x) {
+  if (!good_octaves(o) || !y || !x) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(o->dtype, [&](const Kernels& k) { k.octaves_adjoint(*o, y, x); });
 }
 
 int64_t fastspec_dense_size(const fastspec_rows* r, int64_t hop) {

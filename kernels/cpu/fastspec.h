@@ -163,6 +163,34 @@ FASTSPEC_API int fastspec_rows_transform(const fastspec_frames* frames, const vo
 FASTSPEC_API int fastspec_rows_overlap_add(const fastspec_frames* frames, const void* y, const fastspec_rows* rows,
                                            const void* basis, void* x);
 
+/* Some bins of a constant-Q transform, read off the clip after `halvings` halvings of its rate. `phases` frames in turn
+ * have rows of their own: the rows hold phase after phase, and row k of phase p gives bin low + k of the frames
+ * p + phases * j, which begin `first` + hop * j samples from the centre of frame 0, at that rate. */
+typedef struct {
+  fastspec_rows rows;
+  const void* basis;
+  int64_t halvings, phases, first, hop, low;
+} fastspec_part;
+
+/* All of them. Frame 0 is centred on sample `centre` of a clip, which pad_mode extends by `reach` samples on each side
+ * (reflections repeat), zeros beyond. filter: a half-band low-pass of 3, 7, 11, ... taps, symmetric, the taps at an
+ * even distance from its middle zero. */
+#define FASTSPEC_MAX_HALFBAND 1023
+typedef struct {
+  int64_t clips, samples, frames, bins, centre, reach, filter_length, parts;
+  const void* filter;
+  const fastspec_part* part;
+  int32_t pad_mode, dtype, threads;
+} fastspec_octaves;
+
+/* x [B, T] of dtype -> y [B, K, M] complex, and what the ending makes of |y|, out [B, K, M]; y, or ending and out, may
+ * be null */
+FASTSPEC_API int fastspec_octaves_transform(const fastspec_octaves* octaves, const void* x, int64_t x_stride, void* y,
+                                            const fastspec_ending* ending, void* out);
+
+/* Its adjoint in x: y [B, K, M] complex -> x [B, T], edges folded back */
+FASTSPEC_API int fastspec_octaves_adjoint(const fastspec_octaves* octaves, const void* y, void* x);
+
 /* Asks the system for huge pages under a fresh large array; harmless where there are none. */
 FASTSPEC_API void fastspec_advise(void* array, int64_t bytes);
 

@@ -1,10 +1,14 @@
 // The Python door: addresses and sizes as integers (a call costs under a microsecond; arrays would cost twenty). The
 // callers, src/fastspec/ops/*/_cpu.py, own the tensors and have checked them.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
+#include <array>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "fastspec.h"
 
@@ -151,6 +155,51 @@ NB_MODULE(_native, m) {
     const fastspec_frames f = complete(plan, batch, samples, frames, dtype, threads);
     const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
     run([&] { return fastspec_rows_overlap_add(&f, pointer<void>(y), &r, pointer<void>(basis), pointer<void>(x)); });
+  });
+  // A list of parts, each as integers: F, S, start, stop, offset, basis, halvings, phases, first, hop, low.
+  using Part = std::array<int64_t, 11>;
+  const auto octaves_of = [=](const std::vector<Part>& given, std::vector<fastspec_part>& parts, uintptr_t filter,
+                              int64_t filter_length, int64_t clips, int64_t samples, int64_t frames, int64_t bins,
+                              int64_t centre, int64_t reach, int pad_mode, int dtype, int threads) {
+    for (const Part& p : given)
+      parts.push_back({rows_of(p[0], p[1], uintptr_t(p[2]), uintptr_t(p[3]), uintptr_t(p[4]), dtype, threads),
+                       pointer<void>(uintptr_t(p[5])), p[6], p[7], p[8], p[9], p[10]});
+    return fastspec_octaves{clips,
+                            samples,
+                            frames,
+                            bins,
+                            centre,
+                            reach,
+                            filter_length,
+                            int64_t(parts.size()),
+                            pointer<void>(filter),
+                            parts.data(),
+                            pad_mode,
+                            dtype,
+                            threads};
+  };
+  m.def(
+      "octaves_transform",
+      [=](const std::vector<Part>& given, uintptr_t filter, int64_t filter_length, int64_t clips, int64_t samples,
+          int64_t frames, int64_t bins, int64_t centre, int64_t reach, int pad_mode, int dtype, int threads,
+          uintptr_t x, int64_t x_stride, uintptr_t y, const fastspec_ending* ending, uintptr_t out) {
+        std::vector<fastspec_part> parts;
+        const fastspec_octaves o = octaves_of(given, parts, filter, filter_length, clips, samples, frames, bins, centre,
+                                              reach, pad_mode, dtype, threads);
+        run([&] {
+          return fastspec_octaves_transform(&o, pointer<void>(x), x_stride, pointer<void>(y), ending,
+                                            pointer<void>(out));
+        });
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg());
+  m.def("octaves_adjoint", [=](const std::vector<Part>& given, uintptr_t filter, int64_t filter_length, int64_t clips,
+                               int64_t samples, int64_t frames, int64_t bins, int64_t centre, int64_t reach,
+                               int pad_mode, int dtype, int threads, uintptr_t y, uintptr_t x) {
+    std::vector<fastspec_part> parts;
+    const fastspec_octaves o = octaves_of(given, parts, filter, filter_length, clips, samples, frames, bins, centre,
+                                          reach, pad_mode, dtype, threads);
+    run([&] { return fastspec_octaves_adjoint(&o, pointer<void>(y), pointer<void>(x)); });
   });
   m.def("dense_size", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
                           int threads, int64_t hop) {

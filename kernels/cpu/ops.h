@@ -19,6 +19,9 @@ void restore_magnitude(int64_t count, int threads, const void* y, void* previous
 void rows_transform(const fastspec_frames&, const fastspec::Samples&, const fastspec_rows&, const void* basis, void* y,
                     const fastspec_ending*, void* out);
 void rows_overlap_add(const fastspec_frames&, const void* y, const fastspec_rows&, const void* basis, void* x);
+void octaves_transform(const fastspec_octaves&, const void* x, int64_t x_stride, void* y, const fastspec_ending*,
+                       void* out);
+void octaves_adjoint(const fastspec_octaves&, const void* y, void* x);
 int64_t dense_size(const fastspec_rows&, int64_t hop);
 void dense_pack(const fastspec_rows&, int64_t hop, const void* basis, void* panels);
 void dense_unpack(const fastspec_rows&, int64_t hop, const void* panels, void* basis);

@@ -31,7 +31,7 @@ typedef Int VI __attribute__((vector_size(FASTSPEC_VECTOR_BYTES), may_alias));
 
 FS_INLINE V load(const real* p) { return *reinterpret_cast<const VUnaligned*>(p); }
 FS_INLINE void store(real* p, V v) { *reinterpret_cast<VUnaligned*>(p) = v; }
-FS_INLINE V splat(real s) { return V{} + s; }
+FS_INLINE V splat(real s) { return s - V{}; }  // s + 0 would be an addition: it turns -0 into 0
 
 // NaN in v stays (v < floor is false for it), as in torch.clamp.
 FS_INLINE V clamp_min(V v, real floor) { return v < floor ? splat(floor) : v; }

@@ -1,5 +1,7 @@
 """kernels/cpu/module.cc. Arrays are addresses; `work` is batch, samples, frames, dtype, threads."""
 
+from collections.abc import Sequence
+
 class Frames:
     def __init__(
         self,
@@ -173,3 +175,8 @@ def rows_overlap_add(
     x: int,
     /,
 ) -> None: ...
+
+# octaves: parts (F, S, start, stop, offset, basis, halvings, phases, first, hop, low each), filter and its length,
+# clips, samples, frames, bins, centre, reach, pad mode, dtype, threads
+def octaves_transform(*octaves_x_stride_y_ending_out: Sequence[Sequence[int]] | int | Ending | None) -> None: ...
+def octaves_adjoint(*octaves_y_x: Sequence[Sequence[int]] | int) -> None: ...

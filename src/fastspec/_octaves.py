@@ -7,7 +7,9 @@ backends and derivatives these have, the transform has.
 from __future__ import annotations
 
 import functools
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +19,15 @@ from torch import Tensor
 
 from .bases.cqt import ConstantQ, Rows, cqt_rows, normalization_factors
 from .bases.decimation import librosa_octaves, octaves
+from .dispatch import choose
+from .ops._autograd import is_eager
 from .ops.frame_transform import frame_transform
 from .ops.spectral_power import spectral_power
+from .ops.spectral_power.reference import grad_spectrum
 from .plan import DensePlan, Ending
 
 ALGORITHMS = ("recursive", "direct")
+Framing = tuple[int, int, str]  # M, the sample that frame 0 is centred on, pad_mode, "none" for zeros
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Layout:
     """A transform as parts, the top bins first, and the numbers of each: a packed basis [2, S] in float64.
 
     Attributes:
-        halfband: the decimator's filter, [2, 25]: see `_pairs`.
+        halfband: the decimator's filter, [2, taps + 2], see `_pairs`; [2, 0] for the direct transform.
         reach: full-rate samples that the direct kernels reach to the left (and one less to the right) of a centre.
         error: largest relative error (L2, white noise) of a bin against the direct transform; 0 for the direct one.
     """
@@ -77,13 +83,14 @@ def layout(spec: ConstantQ, hop_length: int, algorithm: str, normalization_type:
     reach = max(-min(full.first), max(full.stop))
     if spec.convention == "librosa":
         found = librosa_octaves(spec, hop_length)  # scaled already
+        reach = max(level.step * max(-min(level.rows.first), max(level.rows.stop)) for level in found.levels)
         factors = normalization_factors(normalization_type, spec.lengths) / np.sqrt(spec.lengths)
     else:
         found = octaves(spec, hop_length) if algorithm == "recursive" else None
         factors = normalization_factors(normalization_type, spec.lengths)
     if found is None:
         part, basis = _part(1, 0, spec.n_bins, 1, hop_length, full.scaled(factors))
-        return Layout(spec, hop_length, (part,), (basis,), _pairs(np.ones(1)), reach, 0.0)
+        return Layout(spec, hop_length, (part,), (basis,), np.empty((2, 0)), reach, 0.0)
     parts, bases = [], []
     for level in found.levels:
         low, high = level.bins
@@ -132,20 +139,99 @@ def transform(
         if length < frame:
             raise ValueError(f"waveform must hold at least {frame} samples for one frame, got {length}")
         centre, n_frames = frame // 2, (length - frame) // hop + 1
+    framing = n_frames, centre, pad_mode if center else "none"
+    if layout.algorithm == "direct":
+        return _direct(x, layout, bases[0], framing, ending, backend)
+    if not _is_native(x, bases, layout, backend):
+        return _composed(x, layout, bases, halfband, framing, ending, backend)
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Native.apply(x, layout, bases, halfband, framing, ending)
+    return octaves_cpu().transform(x, layout, bases, halfband, framing, ending)[0]
+
+
+def octaves_cpu() -> Any:
+    """ops/_octaves_cpu.py, which needs the native library."""
+    return importlib.import_module("fastspec.ops._octaves_cpu")
+
+
+def _is_native(x: Tensor, bases: tuple[Tensor, ...], layout: Layout, backend: str) -> bool:
+    """Whether one native call does it: fixed rows, on a CPU, and nobody traces or transforms."""
+    if not is_eager(x, *bases):
+        return False
+    if torch.is_grad_enabled() and any(basis.requires_grad for basis in bases):
+        return False
+    return choose("frame_transform", backend, layout.parts[0].plan, x, bases[0]).__name__.endswith("._cpu")
+
+
+class _Native(torch.autograd.Function):
+    """The native transform with a native gradient; derivatives of that are those of the composed transform."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layout, bases, halfband, framing, ending) -> Tensor:
+        out, y = octaves_cpu().transform(x, layout, bases, halfband, framing, ending, keep=True)
+        ctx.save_for_backward(x, y if ending is not None else None)
+        ctx.rest = layout, bases, halfband, framing, ending
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        (x, y), (layout, bases, halfband, framing, ending) = ctx.saved_tensors, ctx.rest
+        if torch.is_grad_enabled():
+            out = _composed(x, layout, bases, halfband, framing, ending, "cpu")
+            (grad_x,) = torch.autograd.grad(out, x, grad, create_graph=True)
+        else:
+            if ending is not None:
+                grad = grad_spectrum(grad, y, None, ending)
+            grad_x = octaves_cpu().adjoint(grad, layout, bases, halfband, framing, x.shape[1])
+        return grad_x, None, None, None, None, None
+
+
+def _direct(x: Tensor, layout: Layout, basis: Tensor, framing: Framing, ending: Ending | None, backend: str) -> Tensor:
+    """All bins at the full rate."""
+    pad_mode, (part,) = framing[2], layout.parts
+    half = max(-part.first, part.first + part.plan.n_fft)
+    if pad_mode == "none" or (half >= x.shape[1] and pad_mode in ("reflect", "circular")):
+        return _composed(x, layout, (basis,), basis, framing, ending, backend)
+    shift = half + part.first
+    starts, stops = (tuple(n + shift for n in ends) for ends in (part.plan.starts, part.plan.stops))
+    plan = DensePlan.make(2 * half, part.plan.hop_length, starts, stops, True, pad_mode, half)
+    return _frames(x, basis, plan, ending, backend)
+
+
+def _composed(
+    x: Tensor,
+    layout: Layout,
+    bases: tuple[Tensor, ...],
+    halfband: Tensor,
+    framing: Framing,
+    ending: Ending | None,
+    backend: str,
+) -> Tensor:
+    """The transform out of the linear ops: any backend, every derivative."""
+    n_frames, centre, pad_mode = framing
     left, right = _reach(layout, n_frames)
-    pad = max(left, right + 1 - length) | 1  # odd: the half-band filter's middle falls on an even sample
-    if center and (pad_mode in ("constant", "replicate") or pad < length):
-        signal, origin = x, 0  # the first plans pad
-    else:
-        signal = _extend(x, left - centre, right + centre + 1 - length, layout.reach if center else 0, pad_mode)
-        origin, pad = -left, 0
+    reach = 0 if pad_mode == "none" else layout.reach
+    signal, origin = _extend(x, left - centre, right + centre + 1 - x.shape[1], reach, pad_mode), -left
     step, pieces = 1, []
     for part, basis in zip(layout.parts, bases, strict=True):
         while step < part.step:
-            signal, origin = _halve(signal, origin, halfband, pad, pad_mode, backend)
-            step, pad = 2 * step, 0
-        pieces.append(_apply(signal, origin, part, basis, n_frames, pad and pad_mode, ending, backend))
+            signal, origin = _halve(signal, origin, halfband, backend)
+            step *= 2
+        rounds = -(-n_frames // part.phases)
+        first = part.first - origin
+        used = signal[:, first : first + (rounds - 1) * part.plan.hop_length + part.plan.n_fft]
+        y = _frames(used, basis, part.plan, ending, backend)
+        if part.phases > 1:
+            y = y.unflatten(1, (part.phases, part.high - part.low)).permute(0, 2, 3, 1)
+            y = y.flatten(2)[:, :, :n_frames]
+        pieces.append(y)
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces[::-1], dim=1)
+
+
+def _frames(signal: Tensor, basis: Tensor, plan: DensePlan, ending: Ending | None, backend: str) -> Tensor:
+    if ending is None:
+        return frame_transform(signal, basis, plan, backend)
+    return spectral_power(signal, basis, None, plan, ending, backend)
 
 
 def frame_length(layout: Layout) -> int:
@@ -155,7 +241,7 @@ def frame_length(layout: Layout) -> int:
 
 def _reach(layout: Layout, n_frames: int) -> tuple[int, int]:
     """First (negated) and last full-rate sample, counted from the first frame's centre, that the parts need."""
-    half = (layout.halfband.shape[1] - 3) // 2
+    half = (layout.halfband.shape[1] - 3) // 2  # unused where nothing is halved
     left = right = 0
     for part in layout.parts:
         low = part.first
@@ -190,45 +276,14 @@ def _extend(x: Tensor, left: int, right: int, reach: int, pad_mode: str) -> Tens
     return torch.cat([zeros[0], head, body, tail, zeros[1]], dim=1)
 
 
-def _halve(x: Tensor, origin: int, halfband: Tensor, pad: int, pad_mode: str, backend: str) -> tuple[Tensor, int]:
+def _halve(x: Tensor, origin: int, halfband: Tensor, backend: str) -> tuple[Tensor, int]:
     """Low-pass and every second sample: those at even distance from the sample that `origin` is counted from.
 
     Two neighbouring results are the real and the imaginary part of one row: nothing is computed for nothing.
     """
     length = halfband.shape[1]
     half = (length - 3) // 2
-    skip = (origin - pad + half) % 2
-    plan = DensePlan.make(length, 4, (0,), (length,), pad > 0, pad_mode, pad if pad else None)
+    skip = (origin + half) % 2
+    plan = DensePlan.make(length, 4, (0,), (length,), center=False)
     pairs = frame_transform(x[:, skip:], halfband, plan, backend)
-    return torch.view_as_real(pairs[:, 0]).flatten(1), (origin - pad + skip + half) // 2
-
-
-def _apply(
-    signal: Tensor,
-    origin: int,
-    part: Part,
-    basis: Tensor,
-    n_frames: int,
-    pad_mode: str | int,
-    ending: Ending | None,
-    backend: str,
-) -> Tensor:
-    """The bins of one part; pad_mode: the signal begins at sample 0 and the frames have yet to be padded."""
-    plan = part.plan
-    if isinstance(pad_mode, str):
-        half = max(-part.first, part.first + plan.n_fft)
-        shift = half + part.first
-        starts, stops = (tuple(n + shift for n in ends) for ends in (plan.starts, plan.stops))
-        plan = DensePlan.make(2 * half, plan.hop_length, starts, stops, True, pad_mode, half)
-    else:
-        rounds = -(-n_frames // part.phases)
-        first = part.first - origin
-        signal = signal[:, first : first + (rounds - 1) * plan.hop_length + plan.n_fft]
-    if ending is None:
-        y = frame_transform(signal, basis, plan, backend)
-    else:
-        y = spectral_power(signal, basis, None, plan, ending, backend)
-    if part.phases == 1:
-        return y
-    y = y.unflatten(1, (part.phases, part.high - part.low)).permute(0, 2, 3, 1)
-    return y.flatten(2)[:, :, :n_frames]
+    return torch.view_as_real(pairs[:, 0]).flatten(1), (origin + skip + half) // 2

@@ -332,7 +332,11 @@ def make_layout(
         fmin, fmax = real("fmin", fmin, 0.0, strict=True), real("fmax", fmax, 0.0, strict=True)
         if fmax <= fmin:
             raise ValueError(f"fmax must be above fmin = {fmin} Hz, got {fmax}")
+        if fmax > real("sr", sr, 0.0, strict=True) / 2:
+            raise ValueError(f"fmax must be at most half the sample rate, {sr / 2:g} Hz, got {fmax}")
         n_bins = math.ceil(integer("bins_per_octave", bins_per_octave, 1) * math.log2(fmax / fmin))
+    if not isinstance(window, str) and not (isinstance(window, tuple) and len(window) == 2):
+        raise ValueError(f"window must be a name or (name, parameter), got {window!r}")
     spec = ConstantQ(sr, fmin, n_bins, bins_per_octave, filter_scale, gamma, tuning, window, norm, convention)
     return _octaves.layout(spec, integer("hop_length", hop_length, 1), algorithm, normalization_type)
 

@@ -69,7 +69,7 @@ class ConstantQ:
     convention: str = "nnaudio"
 
     def __post_init__(self) -> None:
-        real("sample_rate", self.sample_rate, 0.0, strict=True)
+        real("sr", self.sample_rate, 0.0, strict=True)
         real("fmin", self.fmin, 0.0, strict=True)
         integer("n_bins", self.n_bins, 1)
         integer("bins_per_octave", self.bins_per_octave, 1)
@@ -77,7 +77,7 @@ class ConstantQ:
         if self.gamma is not None:
             real("gamma", self.gamma, 0.0)
         real("tuning", self.tuning)
-        if self.norm is not None:
+        if self.norm is not None and self.norm != math.inf:
             real("norm", self.norm, 0.0, strict=True)
         one_of("convention", self.convention, CONVENTIONS)
         top = self.frequencies[-1]
@@ -86,8 +86,11 @@ class ConstantQ:
                 f"n_bins = {self.n_bins}: the top bin lies at {top:.1f} Hz, above half the sample rate "
                 f"({self.sample_rate / 2:g} Hz); at most {self._most_bins()} bins fit"
             )
-        if self.lengths[-1] < 1:
-            raise ValueError(f"filter_scale = {self.filter_scale}: the top kernel is shorter than one sample")
+        shortest = self.filter_scale / self.alpha * self.sample_rate / top
+        if shortest < 2:
+            raise ValueError(
+                f"filter_scale must leave the top kernel 2 samples, got {self.filter_scale}: {shortest:.2g} samples"
+            )
 
     def _most_bins(self) -> int:
         octaves = math.log2(self.sample_rate / 2 / self.fmin)

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from .cqt import ERB, Complex, ConstantQ, Rows, cqt_rows
 from .windows import get_window
 
-REACH = 6  # the half-band filter has 4 REACH - 1 = 23 taps
+RIPPLE = 3e-6  # of the half-band filter, which gets as many taps as that needs
 EXTRA = 3  # taps that a projected row is longer than its kernel, on each side
 MARGIN = 16.0  # least u = (sr / 2D - f) l / sr for a rate to be tried: the floor of the error is 0.1 u^-2.5 (Hann)
-OVERSAMPLED = 4.0  # an octave is analysed where its top bin lies below 1 / OVERSAMPLED of the rate: twice critical
+OVERSAMPLED = 2.5  # an octave is analysed where its top bin lies below 1 / OVERSAMPLED of the rate
 
 
-def halfband(passband: float, reach: int = REACH) -> NDArray[np.float64]:
+def halfband(passband: float, reach: int) -> NDArray[np.float64]:
     """Equiripple half-band low-pass of 4 reach - 1 taps, symmetric, gain 1 at 0 Hz to the ripple.
 
     Args:
@@ -155,7 +155,8 @@ class Octaves:
 def octaves(spec: ConstantQ, hop_length: int, tolerance: float = 1e-4) -> Octaves | None:
     """The cheapest levels whose rows are all within `tolerance` of the direct ones; None when decimation never is.
 
-    An octave is decimated as far as ``OVERSAMPLED`` and ``MARGIN`` allow, then less while its error is too large.
+    An octave is decimated as far as ``OVERSAMPLED`` and ``MARGIN`` allow, then less while its error is too large: a
+    row's more than `tolerance`, or their root mean square more than a quarter of it.
     """
     rows = cqt_rows(spec)
     f, length, rate = spec.frequencies, spec.lengths, spec.sample_rate
@@ -173,43 +174,59 @@ def octaves(spec: ConstantQ, hop_length: int, tolerance: float = 1e-4) -> Octave
     if deepest == 1:
         return None
     edge = 1.05 * max(f[high - 1] * step / (2 * rate) for _, high, step in groups if step > 1)
-    h = halfband(min(edge, 0.24))
+    h = _steep(edge)
 
     levels, worst = [], 0.0
     for low, high, step in groups:
         while True:
             # the shortest row first: halving the step gains a factor of 6 (Hann), so far-off windows are given up
-            probe = _level(rows, high - 1, high, step, h, step)[1]
-            level, error = _level(rows, low, high, step, h, hop_length) if probe <= tolerance else (None, probe)
-            if level is not None and error <= tolerance:
-                break
+            error = _level(rows, high - 1, high, step, h, step)[1].max()
+            if error <= tolerance:
+                level, errors = _level(rows, low, high, step, h, hop_length)
+                error = max(errors.max(), 4 * np.sqrt(np.mean(errors**2)))
+                if error <= tolerance:
+                    break
             step = step // 2 if error <= 10 * tolerance else 1
         levels.append(level)
-        worst = max(worst, error)
+        worst = max(worst, float(errors.max()))
     if all(level.step == 1 for level in levels):
         return None
     return Octaves(h, _joined(levels), worst)
 
 
-def _level(rows: Rows, low: int, high: int, step: int, h: NDArray, hop: int) -> tuple[Level, float]:
+def _steep(edge: float) -> NDArray[np.float64]:
+    """The shortest half-band filter whose ripple up to the edge is RIPPLE at most."""
+    edge, reach = min(edge, 0.245), 4
+    while _ripple(halfband(edge, reach), edge) > RIPPLE and reach < 64:
+        reach += 1
+    return halfband(edge, reach)
+
+
+def _ripple(h: NDArray, passband: float) -> float:
+    n = np.arange(len(h)) - len(h) // 2
+    return float(np.abs(1 - np.cos(2 * np.pi * np.outer(np.linspace(0, passband, 256), n)) @ h).max())
+
+
+def _level(rows: Rows, low: int, high: int, step: int, h: NDArray, hop: int) -> tuple[Level, NDArray]:
+    """The rows low to high at 1 / step of the rate, and their relative errors."""
     if step == 1:
-        return Level(1, (low, high), 1, Rows(rows.first[low:high], rows.taps[low:high])), 0.0
+        return Level(1, (low, high), 1, Rows(rows.first[low:high], rows.taps[low:high])), np.zeros(high - low)
     longest = max(len(t) for t in rows.taps[low:high])
     project = Projection(cascade(h, step.bit_length() - 1), step, longest)
     count = step // math.gcd(hop, step)
     centres = [p * hop for p in range(count)]
-    worst = 0.0
+    errors = []
     firsts: list[list[int]] = [[] for _ in centres]
     taps: list[list[Complex]] = [[] for _ in centres]
     for k in range(low, high):
         phases = tuple(c % step for c in centres)
         first, rows_k, error = project(rows.first[k], rows.taps[k], phases)
-        worst = max(worst, error)
+        errors.append(error)
         for p, c in enumerate(centres):
             firsts[p].append(first[p] + c // step)
             taps[p].append(rows_k[p])
     joined = Rows(tuple(f for part in firsts for f in part), tuple(t for part in taps for t in part))
-    return Level(step, (low, high), count, joined), worst
+    return Level(step, (low, high), count, joined), np.array(errors)
 
 
 def _joined(levels: list[Level]) -> tuple[Level, ...]:
@@ -248,10 +265,7 @@ def librosa_octaves(spec: ConstantQ, hop_length: int) -> Octaves:
     gamma = spec.alpha * ERB if spec.gamma is None else spec.gamma
     upper = f * (1 + spec.alpha) + gamma  # Hz, where a bin's main lobe ends
     edge = max(upper[level.bins[1] - 1] * level.step / (2 * spec.sample_rate) for level in levels)
-    edge, reach = min(edge, 0.245), REACH
-    while _ripple(halfband(edge, reach), edge) > 1e-5 and reach < 64:
-        reach += 1
-    return Octaves(halfband(edge, reach), tuple(levels), 0.0)
+    return Octaves(_steep(edge), tuple(levels), 0.0)
 
 
 def _wavelets(spec: ConstantQ, f: NDArray, length: NDArray, step: int) -> Rows:
@@ -288,8 +302,3 @@ def _early_halvings(spec: ConstantQ, hop_length: int) -> int:
 
 def _twos(n: int) -> int:
     return (n & -n).bit_length() - 1
-
-
-def _ripple(h: NDArray, passband: float) -> float:
-    n = np.arange(len(h)) - len(h) // 2
-    return float(np.abs(1 - np.cos(2 * np.pi * np.outer(np.linspace(0, passband, 256), n)) @ h).max())

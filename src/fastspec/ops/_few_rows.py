@@ -32,14 +32,14 @@ class _Rows:
         self.frames = _native.Frames(plan.n_fft, plan.hop_length, plan.n_fft, plan.pad, mode, True)
 
 
-_rows = lru_cache(maxsize=1024)(_Rows)
+rows_of = lru_cache(maxsize=1024)(_Rows)
 
 
 def transform(
     x: Tensor, basis: Tensor, plan: DensePlan, y: Tensor | None, ending: Ending | None = None, out: Tensor | None = None
 ) -> None:
     """frame_transform into y, complex [B, F, M], and spectral_power without a bank into out [B, F, M]; one or both."""
-    (batch, samples), rows = x.shape, _rows(plan)
+    (batch, samples), rows = x.shape, rows_of(plan)
     x, address = cpu.rows(x)
     basis = basis.contiguous()
     work = cpu.call(basis.dtype, batch, samples, plan.n_frames(samples))
@@ -50,7 +50,7 @@ def transform(
 
 def overlap_add(y: Tensor, basis: Tensor, plan: DensePlan, length: int, out: Tensor) -> Tensor:
     """The adjoint: y [B, F, M] into `out` [B, length]."""
-    rows = _rows(plan)
+    rows = rows_of(plan)
     y, basis = y.resolve_conj().contiguous(), basis.contiguous()
     work = cpu.call(basis.dtype, y.shape[0], length, y.shape[2])
     _native.rows_overlap_add(rows.frames, *work, y.data_ptr(), *rows.args, basis.data_ptr(), out.data_ptr())

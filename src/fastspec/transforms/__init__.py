@@ -6,7 +6,7 @@
 from .amplitude import AmplitudeToDB
 from .augment import FrequencyMasking, PitchShift, SpecAugment, TimeMasking, TimeStretch
 from .cepstral import LFCC, MFCC
-from .cfp import CombinedFrequencyPeriodicity
+from .cfp import CFP, CombinedFrequencyPeriodicity
 from .chroma import Chroma
 from .constant_q import CQT, ICQT, VQT
 from .gammatone import Gammatonegram
@@ -19,6 +19,7 @@ from .stft import STFT
 from .temporal import PCEN, ComputeDeltas
 
 __all__ = [
+    "CFP",
     "CQT",
     "ICQT",
     "LFCC",

@@ -113,3 +113,7 @@ def _power(x: Tensor, exponent: float) -> Tensor:
 
 def _bands(x: Tensor, matrix: Tensor) -> Tensor:
     return matrix.mT @ x[:, : matrix.shape[0]]
+
+
+CFP = CombinedFrequencyPeriodicity
+"""nnAudio has both names."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._checks import flag, one_of
-from .._inputs import check_dtype, fold_waveform, unfold
+from .._inputs import check_dtype, compute_dtype, fold_waveform, unfold
 from ..bases.cqt import Window
 from ..constant_q import OUTPUT_FORMATS, apply_layout, icqt, layout_tensors, make_layout
 from ..dispatch import check_backend
@@ -76,7 +77,7 @@ class VQT(nn.Module):
         self.trainable = flag("trainable", trainable)
         self.backend = check_backend(backend)
         self.dtype = None if dtype is None else check_dtype(dtype)
-        bases, halfband = layout_tensors(self.layout, torch.get_default_dtype(), torch.device("cpu"))
+        bases, halfband = layout_tensors(self.layout, torch.get_default_dtype(), torch.get_default_device())
         self.register_buffer("halfband", halfband, persistent=False)
         for i, basis in enumerate(bases):
             if self.trainable:
@@ -85,6 +86,16 @@ class VQT(nn.Module):
                 self.register_buffer(f"basis_{i}", basis, persistent=False)
 
     halfband: Tensor
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> VQT:
+        """Moves the layer; fixed kernels are made anew, in full precision."""
+        super()._apply(fn, recurse)
+        if not self.trainable:
+            dtype = compute_dtype(self.halfband.dtype)
+            bases, self.halfband = layout_tensors(self.layout, dtype, self.halfband.device)
+            for i, basis in enumerate(bases):
+                setattr(self, f"basis_{i}", basis)
+        return self
 
     @property
     def frequencies(self) -> Tensor:
@@ -134,7 +145,12 @@ class CQT(VQT):
         trainable: bool = False,
         output_format: str = "Magnitude",
         normalization_type: str = "librosa",
-        **extras: Any,
+        *,
+        algorithm: str = "recursive",
+        convention: str = "nnaudio",
+        tuning: float = 0.0,
+        backend: str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(
             sr,
@@ -152,7 +168,11 @@ class CQT(VQT):
             output_format,
             normalization_type,
             center=center,
-            **extras,
+            algorithm=algorithm,
+            convention=convention,
+            tuning=tuning,
+            backend=backend,
+            dtype=dtype,
         )
 
 
