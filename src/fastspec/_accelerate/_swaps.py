@@ -71,7 +71,7 @@ def nnaudio_stft(m: Any, x: Tensor, output_format: str | None = None) -> Tensor:
     return y if kind == "Magnitude" else torch.view_as_real(y) if kind == "Complex" else y.angle()
 
 
-def _nnaudio_bands(m: Any, x: Tensor, bank: Tensor) -> Tensor:
+def nnaudio_bands(m: Any, x: Tensor, bank: Tensor) -> Tensor:
     stft = m.stft
     eps = 1e-8 if stft.trainable else 0.0
     where = stft.stride, stft.center, stft.pad_mode
@@ -79,11 +79,11 @@ def _nnaudio_bands(m: Any, x: Tensor, bank: Tensor) -> Tensor:
 
 
 def nnaudio_mel(m: Any, x: Tensor) -> Tensor:
-    return _nnaudio_bands(m, x, m.mel_basis)
+    return nnaudio_bands(m, x, m.mel_basis)
 
 
 def nnaudio_gammatone(m: Any, x: Tensor) -> Tensor:
-    return _nnaudio_bands(m, x, m.gammatone_basis)
+    return nnaudio_bands(m, x, m.gammatone_basis)
 
 
 def nnaudio_cqt(m: Any, x: Tensor, output_format: str | None = None, normalization_type: str = "librosa") -> Tensor:

@@ -37,6 +37,8 @@ class CombinedFrequencyPeriodicity(nn.Module):
     product of the third and the fourth; the spectrum; the sharpened spectrum; the sharpened cepstrum.
     """
 
+    edges = slice(1, -1)  # the frames that are kept
+
     def __init__(
         self,
         fr: float = 2,
@@ -78,7 +80,7 @@ class CombinedFrequencyPeriodicity(nn.Module):
         x, compute, result = fold_waveform(waveform, None)
         window = self.window.to(compute)
         magnitude = spectral_power(x, window / window.norm(), None, self.plan, Ending.make(1.0), self.backend)
-        magnitude = magnitude[:, :, 1:-1]
+        magnitude = magnitude[:, :, self.edges]
         layers, cut = [_power(magnitude, self.g[0])], 0
         for i, exponent in enumerate(self.g[1:]):
             layers.append(self._sharpen(_halve(layers[-1], cut), exponent, cut := self.cutoffs[(i + 1) % 2]))

@@ -1,0 +1,5 @@
+"""nnAudio's place of ``Gammatonegram``."""
+
+from .mel import Gammatonegram
+
+__all__ = ["Gammatonegram"]

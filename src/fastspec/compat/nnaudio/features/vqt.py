@@ -1,0 +1,5 @@
+"""nnAudio's place of ``VQT``."""
+
+from .cqt import VQT
+
+__all__ = ["VQT"]
