@@ -20,14 +20,24 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from bench.cells import PEERS, QUICK, Cell, Effort, Result, transform_cells
+from bench.cells import PEERS, QUICK, Effort, Result, Work, shown
+from bench.machine import ceilings, startup
+from bench.parts import batches, clip_lengths, frame_lengths, maps, musicnet, thread_counts, transforms
 from bench.report import facts
 
 RESULTS = Path(__file__).parent / "results"
 
-PARTS: dict[str, Callable[[Effort], Iterator[Cell]]] = {
-    "transforms": transform_cells,
-}
+PARTS: tuple[Callable[[Effort], Iterator[Work]], ...] = (
+    ceilings,
+    startup,
+    transforms,
+    musicnet,
+    maps,
+    clip_lengths,
+    batches,
+    frame_lengths,
+    thread_counts,
+)
 
 
 def main() -> None:
@@ -40,13 +50,9 @@ def main() -> None:
     about = facts()
     path = options.out or RESULTS / f"{machine(about)}-all.csv"
     table = Table(path, {**about, "effort": "quick" if options.effort.quick else "full"})
-    cells = [
-        cell
-        for part, make in PARTS.items()
-        for cell in make(options.effort)
-        if re.search(options.only, f"{part}: {label(cell)}")
-    ]
+    cells = [cell for make in PARTS for cell in make(options.effort) if re.search(options.only, label(cell))]
     todo = [cell for cell in cells if options.again or not table.has(cell)]
+    failed: list[str] = []
     console = Console(stderr=True)
     console.print(f"{len(cells)} cells, {len(cells) - len(todo)} of them done before; results: {path}")
     with Progress(
@@ -62,9 +68,15 @@ def main() -> None:
             progress.update(task, description=label(cell)[:60])
             if not console.is_terminal:
                 print(label(cell), file=sys.stderr, flush=True)
-            table.put(cell, list(cell.measure(options.effort)))
+            try:
+                table.put(cell, list(cell.measure(options.effort)))
+            except Exception:  # one cell must not end hours of others; a rerun tries it again
+                failed.append(label(cell))
+                console.print_exception()
             progress.advance(task)
     print(path)
+    if failed:
+        sys.exit(f"{len(failed)} cells failed: {'; '.join(failed)}")
 
 
 def machine(about: dict[str, str]) -> str:
@@ -72,8 +84,9 @@ def machine(about: dict[str, str]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{about['cpu']}, {about['simd']}".lower()).strip("-")
 
 
-def label(cell: Cell) -> str:
-    return f"{cell.transform.name}, {cell.pass_}, {cell.batch} x {cell.seconds:g} s, {cell.threads} thread(s)"
+def label(cell: Work) -> str:
+    head = cell.head
+    return f"{head.part}: {head.workload}, {head.pass_}, {head.batch} x {head.seconds:g} s, {head.threads} thread(s)"
 
 
 class Table:
@@ -86,19 +99,18 @@ class Table:
             with path.open() as file:
                 self.lines = list(csv.DictReader(file))
 
-    def has(self, cell: Cell) -> bool:
+    def has(self, cell: Work) -> bool:
         """Whether the cell is there, of the same commit and effort."""
         same = ("commit", "effort")
         return any(
-            _place(line) == _place(cell_line(cell)) and all(line[key] == self.about[key] for key in same)
-            for line in self.lines
+            _place(line) == cell.head.place and all(line[key] == self.about[key] for key in same) for line in self.lines
         )
 
-    def put(self, cell: Cell, results: list[Result]) -> None:
+    def put(self, cell: Work, results: list[Result]) -> None:
         """Write the cell; a file that is half written never takes the place of the whole one."""
-        place = _place(cell_line(cell))
+        place = cell.head.place
         self.lines = [line for line in self.lines if _place(line) != place]
-        self.lines += [self.about | {k: _shown(v) for k, v in asdict(result).items()} for result in results]
+        self.lines += [self.about | {k: shown(v) for k, v in asdict(result).items()} for result in results]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         with part.open("w", newline="") as file:
@@ -109,20 +121,8 @@ class Table:
         part.replace(self.path)
 
 
-def cell_line(cell: Cell) -> dict[str, str]:
-    sizes = cell.batch, cell.seconds, cell.transform.sizes["n_fft"]
-    result = Result(cell.part, cell.transform.name, cell.pass_, cell.threads, "", *sizes)
-    return {key: _shown(value) for key, value in asdict(result).items()}
-
-
 def _place(line: dict[str, str]) -> tuple[str, ...]:
     return tuple(line[key] for key in ("part", "workload", "pass_", "threads", "batch", "seconds", "n_fft"))
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _options() -> argparse.Namespace:

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from bench.serve import Job, serve
-from bench.transforms import TRANSFORMS, Transform
+from bench.transforms import Transform
 from fastspec.quickbench import take_turns
 
 ROOT = Path(__file__).parents[1]
@@ -112,11 +113,32 @@ class Result:
     rate: float | None = None
     note: str = ""
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What it is of, but for the contender."""
+        sizes = shown(self.batch), shown(self.seconds), shown(self.n_fft)
+        return self.part, self.workload, self.pass_, str(self.threads), *sizes
+
+
+def shown(value: object) -> str:
+    """As the results file has it."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
 
 def spread(times: list[float]) -> dict[str, float | int]:
     """Median and quartiles of seconds."""
     first, median, third = statistics.quantiles([1e3 * t for t in times], n=4)
     return {"median_ms": median, "iqr_ms": third - first, "rounds": len(times)}
+
+
+class Work(Protocol):
+    """What ``bench.all`` goes through."""
+
+    @property
+    def head(self) -> Result: ...
+    def measure(self, effort: Effort) -> Iterator[Result]: ...
 
 
 @dataclass(frozen=True)
@@ -130,10 +152,17 @@ class Cell:
     batch: int
     seconds: float
     contenders: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def head(self) -> Result:
+        """What is common to its results."""
+        sizes = self.batch, self.seconds, self.transform.sizes["n_fft"]
+        return Result(self.part, self.transform.name, self.pass_, self.threads, "", *sizes)
 
     def measure(self, effort: Effort) -> Iterator[Result]:
         """The contenders' results; those of one that has not such a transform are left out."""
-        x = self.transform.input(self.batch, self.seconds)
+        x = list(self.files) or self.transform.input(self.batch, self.seconds)
         with ExitStack() as stack:
             results, turns = [], []
             for name in self.contenders:
@@ -154,27 +183,19 @@ class Cell:
                     yield replace(result, **spread(times))
 
     @contextmanager
-    def _contender(self, name: str, x: np.ndarray) -> Iterator[tuple[Connection | None, Result]]:
-        result = Result(
-            self.part,
-            self.transform.name,
-            self.pass_,
-            self.threads,
-            name,
-            self.batch,
-            self.seconds,
-            self.transform.sizes["n_fft"],
-        )
+    def _contender(self, name: str, x: object) -> Iterator[tuple[Connection | None, Result]]:
+        result = replace(self.head, contender=name)
         peer = PEERS[name]
-        if lacking := peer.lacks(self.transform.kind, self.pass_):
+        job_pass = "both" if self.pass_ == "both" else "forward"
+        if lacking := peer.lacks(self.transform.kind, job_pass):
             yield None, replace(result, note=lacking)
             return
-        check, truth = _truth(self.transform, self.pass_)
+        check, truth = _truth(self.transform, job_pass)
         job = {
             "peer": peer.module,
             "transform": self.transform.kind,
             "sizes": self.transform.sizes,
-            "pass_": self.pass_,
+            "pass_": job_pass,
             "threads": self.threads,
             "check": check,
             "input": x,
@@ -184,7 +205,7 @@ class Cell:
                 found = _receive(child)
                 error = None
                 if "note" not in found:
-                    error = self.transform.error(found["output"], truth, self.pass_)
+                    error = self.transform.error(found["output"], truth, job_pass)
                     if not error <= self.transform.allowed:
                         found["note"] = _wrong(found["output"], truth, error, self.transform.allowed)
                 if "note" in found:
@@ -207,12 +228,14 @@ class Cell:
 def _wrong(got: np.ndarray, truth: np.ndarray, error: float, allowed: float) -> str:
     if got.shape != truth.shape:
         return f"differs: shape {got.shape}, expected {truth.shape}"
+    if np.iscomplexobj(got) != np.iscomplexobj(truth):
+        return f"differs: {got.dtype} where {truth.dtype} was expected"
     return f"differs: off by {error:.1e}, allowed {allowed:.0e}"
 
 
 @cache
 def _truth(transform: Transform, pass_: str) -> tuple[np.ndarray, np.ndarray]:
-    check = transform.input(2, 1.0)
+    check = transform.input(2, transform.check_seconds)
     return check, transform.exact(check, pass_)
 
 
@@ -299,13 +322,3 @@ def _end(wait: Callable[..., object], kill: Callable[[], None]) -> None:
     with suppress(OSError):
         kill()
     wait()
-
-
-def transform_cells(effort: Effort) -> Iterator[Cell]:
-    """Every transform and pass, all peers."""
-    left_out = {"torch.compile"} if effort.quick else set()
-    names = tuple(name for name in PEERS if name not in left_out)
-    for threads in (1,) if effort.quick else (1, 2):
-        for transform in TRANSFORMS:
-            for pass_ in transform.passes:
-                yield Cell("transforms", transform, pass_, threads, 4, 5.0 if effort.quick else 30.0, names)

@@ -12,13 +12,17 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from bench.cells import QUICK, Cell
+from bench.compare import changes
 from bench.contenders import ours
 from bench.measure import samples
+from bench.transforms import TRANSFORMS
 from bench.workloads import WORKLOADS, Workload
 
 
@@ -46,6 +50,43 @@ def test_run_writes_its_files(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert {"fastspec", "torch"} <= {row["contender"] for row in rows if row["median_ms"]}
     assert all(row["median_ms"] or row["note"].startswith("missing") for row in rows)
+
+
+def test_all_goes_on_where_it_stopped_and_makes_its_pages(tmp_path: Path) -> None:
+    root, results = Path(__file__).parents[1], tmp_path / "all.csv"
+    command = [sys.executable, "-m", "bench.all", "--quick", "--out", results, "--only"]
+    for only, done in (("ceilings: copy.* 1 thread|transforms: chroma.*forward", 0), ("transforms: chroma", 1)):
+        run = subprocess.run([*command, only], cwd=root, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        assert f"2 cells, {done} of them done before" in run.stderr
+    with results.open() as file:
+        rows = list(csv.DictReader(file))
+    timed = {(row["contender"], row["pass_"]) for row in rows if row["part"] == "transforms" and row["median_ms"]}
+    assert timed >= {(name, pass_) for name in ("fastspec", "torch") for pass_ in ("forward", "both")}
+    assert all(row["median_ms"] or row["note"] for row in rows)
+    for arguments in (["bench.compare", results, results], ["bench.pages", results, "--out", tmp_path]):
+        run = subprocess.run([sys.executable, "-m", *arguments], cwd=root, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "chroma 2048/512/12" in page
+    assert (tmp_path / "benchmarks" / "ratios.png").exists()
+
+
+def test_a_wrong_contender_is_named_and_not_timed() -> None:
+    truth = next(one for one in TRANSFORMS if one.kind == "magnitude")
+    wrong = replace(truth, kind="spectrum")  # complex values where magnitudes are wanted
+    results = list(Cell("transforms", wrong, "forward", 1, 1, 0.2, ("fastspec",)).measure(QUICK))
+    assert [result.median_ms for result in results] == [None]
+    assert results[0].note.startswith("differs")
+
+
+def test_compare_sees_a_regression() -> None:
+    place = ("transforms", "x")
+    before = {place: {"fastspec": (1.0, 0.02), "torch": (10.0, 0.2)}}
+    after = {place: {"fastspec": (2.0, 0.02), "torch": (10.0, 0.2)}}
+    ((_, base, old, new, noise),) = changes(before, after)
+    assert (base, old, new) == ("torch", 10.0, 5.0)
+    assert noise < 0.05
 
 
 def test_trainable_prints_its_table() -> None:

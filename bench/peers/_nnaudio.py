@@ -30,6 +30,10 @@ class Builders:
         inverse = self.features.iSTFT(n_fft=s["n_fft"], hop_length=s["hop_length"], verbose=False)
         return lambda y: inverse(torch.view_as_real(y), onesided=True)
 
+    def log_stft(self, s):
+        """Frames of frequencies in a geometric series."""
+        return self._stft(s, "Magnitude", freq_scale="log", fmin=s["fmin"], fmax=s["fmax"], sr=s["sample_rate"])
+
     def _mel(self, s):
         same = {"sr": s["sample_rate"], "fmax": s["f_max"], "verbose": False}
         return same | {key: s[key] for key in ("n_fft", "hop_length", "n_mels")}
@@ -49,19 +53,19 @@ class Builders:
         made = self.features.Gammatonegram(
             sr=s["sample_rate"], n_bins=s["n_bands"], fmin=20.0, fmax=s["sample_rate"] / 2, verbose=False, **same
         )
-        return made.requires_grad_(False)
+        return made.requires_grad_(False), lambda y: y, 1.0 / s["n_fft"]
 
     def _constant_q(self, s):
         same = {key: s[key] for key in ("hop_length", "fmin", "n_bins", "bins_per_octave")}
         return {"sr": s["sample_rate"], "verbose": False, **same}
 
     def cqt(self, s):
-        """The faster of its two algorithms here, by octaves."""
-        made = self.features.CQT2010v2(**self._constant_q(s)).requires_grad_(False)
+        """By octaves, the faster of its two algorithms; its early downsampling changes the gain."""
+        made = self.features.CQT2010v2(**self._constant_q(s), earlydownsample=False).requires_grad_(False)
         return lambda x: made(x, normalization_type="librosa")
 
     def vqt(self, s):
-        made = self.features.VQT(**self._constant_q(s), gamma=s["gamma"]).requires_grad_(False)
+        made = self.features.VQT(**self._constant_q(s), gamma=s["gamma"], earlydownsample=False).requires_grad_(False)
         return lambda x: made(x, normalization_type="librosa")
 
     def griffin_lim(self, s):

@@ -65,5 +65,10 @@ def vqt(s):
     return transforms.VQT(s["sample_rate"], **same)
 
 
+def log_stft(s):
+    same = {key: s[key] for key in ("hop_length", "fmin", "fmax")}
+    return transforms.STFT(s["n_fft"], freq_scale="log", sr=s["sample_rate"], output_format="Magnitude", **same)
+
+
 def griffin_lim(s):
     return transforms.GriffinLim(s["n_fft"], 32, hop_length=s["hop_length"], power=1.0, rand_init=False)

@@ -62,13 +62,13 @@ def fbank(s):
 
 def gammatone(s):
     same = {key: s[key] for key in ("n_fft", "hop_length", "n_bands")}
-    bank = transforms.Gammatonegram(s["sample_rate"], f_min=20.0, **same).filterbank.T.contiguous()
+    bank = transforms.Gammatonegram(s["sample_rate"], f_min=20.0, **same).filterbank().T.contiguous()
     stft = spectrum(s)
     return lambda x: bank @ stft(x).abs().square()
 
 
 def chroma(s):
-    bank = torch.tensor(bases.chroma_filterbank(s["sample_rate"], s["n_fft"])).float()
+    bank = torch.tensor(bases.chroma_filterbank(s["sample_rate"], s["n_fft"])).float().T.contiguous()
     stft = spectrum(s)
 
     def path(x):
