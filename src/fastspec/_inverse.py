@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ._checks import flag, integer, room, warn
 from ._inputs import Window, make_window, normalize_window
-from .ops._autograd import is_direct
+from .ops._autograd import check_out, copy_out, is_direct
 from .ops.inverse import inverse
 from .plan import FramePlan, cached
 
@@ -58,8 +58,20 @@ def invert(
             raise ValueError(f"out must be a contiguous tensor with leading dimensions {list(leading)}, got {out!r}")
         folded = out.view(-1, out.shape[-1])
     dual = normalize_window(w, normalized, plan.n_fft, inverse=True)
-    x = inverse(y, dual, gain, without_padding(plan), plan.pad, backend, folded)
+    x = add_up(y, dual, gain, without_padding(plan), plan.pad, backend, folded)
     return x.reshape(leading + x.shape[1:]) if out is None else out
+
+
+def add_up(
+    y: Tensor, dual: Tensor, gain: Tensor, plan: FramePlan, start: int, backend: str, out: Tensor | None = None
+) -> Tensor:
+    """``ops.inverse``, in float64 where more than 32 frames meet at a sample: float32 sums of so many terms, alike as
+    those of a window without a slope, would keep less than 130 dB (127 of 64 frames, 115 of 256)."""
+    if y.dtype is torch.complex128 or plan.n_fft <= 32 * plan.hop_length:
+        return inverse(y, dual, gain, plan, start, backend, out)
+    check_out(out, (y.shape[0], gain.shape[0]), gain.dtype, y.device)
+    x = inverse(y.to(torch.complex128), dual.double(), gain.double(), plan, start, backend).to(dual.dtype)
+    return x if out is None else copy_out(out, x)
 
 
 def fold_spectrum(spectrum: Tensor, plan: FramePlan, onesided: bool | None) -> tuple[Tensor, int]:

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from ._inputs import Window, make_window, normalization, normalize_window, result_dtype
-from ._inverse import fold_spectrum, make_gain, result_length, without_padding
+from ._inverse import add_up, fold_spectrum, make_gain, result_length, without_padding
 from .dispatch import check_backend
-from .ops.inverse import inverse
 from .plan import FramePlan
 from .transforms import MelSpectrogram, Spectrogram
 
@@ -108,7 +107,7 @@ class InverseStream:
         ends = (plan.pad == 0 and not self._told, plan.pad == 0 and last)
         gain = make_gain(w, plan, n_frames, begin, length, ends)
         dual = normalize_window(w, self._normalized, plan.n_fft, inverse=True)
-        x = inverse(spectrum.reshape(-1, *spectrum.shape[-2:]), dual, gain, without_padding(plan), begin, self._backend)
+        x = add_up(spectrum.reshape(-1, *spectrum.shape[-2:]), dual, gain, without_padding(plan), begin, self._backend)
         self._done, self._told = stop, self._told or bool(gain.any())
         return x.reshape(*leading, length)
 
