@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import CASES, DENSE_CASES, ENDING_CASES, ENDINGS, Case, make_bank, signals
+from cases import CASES, DENSE_CASES, ENDING_CASES, ENDINGS, Case, DenseCase, centred, make_bank, signals
 from conftest import NO_NATIVE
 
-from fastspec.ops import frame_transform, spectral_power
+from fastspec.ops import frame_transform, overlap_add, spectral_power
 from fastspec.plan import Ending, FramePlan
 
 if NO_NATIVE:
@@ -118,6 +118,25 @@ def test_any_number_of_threads_gives_the_same_bits(case, threads):
     for n in (2, 3, 7):
         threads(n)
         assert same_bits(everything(case), alone), f"{n} threads"
+
+
+@pytest.mark.parametrize("rows", [8, 80])
+def test_dense_products_too(rows, threads):
+    case = DenseCase(60_000, 2, 512, 128, centred(512, *range(512, 512 - 4 * rows, -4)))
+    x, basis = signals(case)
+    y = frame_transform(x, basis, case.plan, "cpu")
+
+    def products():
+        x_, basis_ = x.clone().requires_grad_(), basis.clone().requires_grad_()
+        u = spectral_power(x_, basis_, None, case.plan, Ending.make(1.0, log="log1p"), "cpu")
+        grads = torch.autograd.grad(u, (x_, basis_), torch.ones_like(u))
+        return u.detach(), *grads, overlap_add(y, basis, case.plan, case.T, "cpu")
+
+    threads(1)
+    alone = products()
+    for n in (2, 5):
+        threads(n)
+        assert same_bits(products(), alone), f"{n} threads"
 
 
 def test_many_callers_at_once(threads):
@@ -274,6 +293,9 @@ def test_bad_dense_numbers_never_reach_the_kernels():
         for call in (_native.dense_transform, _native.dense_gradient):
             with pytest.raises(ValueError, match="argument"):
                 call(*good, *tile, array.data_ptr(), array.data_ptr(), array.data_ptr())
+    for low, high in ((3, 3), (-1, 3)):
+        with pytest.raises(ValueError, match="argument"):
+            _native.dense_frames(*good, 1, 1, 1, 0, array.data_ptr(), array.data_ptr(), low, high, array.data_ptr())
     nothing, order = (0, 0, 0), torch.tensor([0, 2])  # there is no row 2
     with pytest.raises(ValueError, match="argument"):
         _native.dense_store(*good, 1, 1, 1, 0, array.data_ptr(), order.data_ptr(), *nothing, None, *nothing)

@@ -7,7 +7,7 @@ const fastspec::Kernels& kernels() {
       frame_transform, overlap_add,       basis_grad,     spectral_power,   spectral_power_backward,
       inverse,         restore_magnitude, rows_transform, rows_overlap_add, octaves_transform,
       octaves_adjoint, dense_size,        dense_pack,     dense_unpack,     dense_transform,
-      dense_gradient,  dense_store,       dense_load};
+      dense_gradient,  dense_frames,      dense_store,    dense_load};
   return all;
 }
 

@@ -255,4 +255,34 @@ void dense_gradient(const fastspec_rows& r, const fastspec_tile& t, const void* 
   });
 }
 
+// Lanes are columns here: a block of kWide of them, the rows that touch it from the first to the last one after
+// another.
+void dense_frames(const fastspec_rows& r, const fastspec_tile& t, const void* z_, const void* basis_, int64_t low,
+                  int64_t high, void* frames) {
+  const int64_t count = t.clips * t.frames;
+  const real* z = static_cast<const real*>(z_);
+  parallel_for((high - low + kWide - 1) / kWide, r.threads, [&](int64_t task) {
+    const int64_t begin = low + task * kWide, end = std::min(high, begin + kWide);
+    const auto touches = [&](int64_t f) { return r.start[f] < end && r.stop[f] > begin; };
+    int64_t first = 0, last = r.rows;
+    while (first < last && !touches(first)) ++first;
+    while (last > first && !touches(last - 1)) --last;
+    real* sums = static_cast<real*>(fastspec::scratch(size_t((count + last - first) * kWide) * sizeof(real)));
+    real* rows = sums + count * kWide;
+    for (int part = 0; part < 2; ++part) {
+      const real* taps = static_cast<const real*>(basis_) + part * r.taps;
+      for (int64_t f = first; f < last; ++f) {
+        real* to = rows + (f - first) * kWide;
+        const int64_t from = std::max(begin, r.start[f]), until = std::min(end, r.stop[f]);
+        std::fill_n(to, kWide, real(0));
+        if (from < until)
+          std::copy(taps + r.offset[f] + from - r.start[f], taps + r.offset[f] + until - r.start[f], to + from - begin);
+      }
+      product<kTall>(z + (part * r.rows + first) * count, 1, count, rows, last - first, count, part > 0, sums);
+    }
+    for (int64_t m = 0; m < count; ++m)
+      std::copy_n(sums + m * kWide, end - begin, static_cast<real*>(frames) + m * (high - low) + begin - low);
+  });
+}
+
 }  // namespace FASTSPEC_NAMESPACE

@@ -314,6 +314,13 @@ int fastspec_dense_gradient(const fastspec_rows* r, const fastspec_tile* t, cons
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_gradient(*r, *t, x, z, panels); });
 }
 
+int fastspec_dense_frames(const fastspec_rows* r, const fastspec_tile* t, const void* z, const void* basis, int64_t low,
+                          int64_t high, void* frames) {
+  if (!good_rows(r) || !good_tile(t) || !z || !basis || low < 0 || high <= low || high > int64_t(1) << 31 || !frames)
+    return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_frames(*r, *t, z, basis, low, high, frames); });
+}
+
 int fastspec_dense_store(const fastspec_rows* r, const fastspec_tile* t, const void* z, const int64_t* order,
                          const fastspec_array* y, const fastspec_ending* ending, const fastspec_array* out) {
   if (!good_rows(r) || !good_tile(t) || !good_order(r, order) || !z || !y || !out ||

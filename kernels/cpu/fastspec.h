@@ -133,6 +133,10 @@ FASTSPEC_API int fastspec_dense_transform(const fastspec_rows* rows, const fasts
 FASTSPEC_API int fastspec_dense_gradient(const fastspec_rows* rows, const fastspec_tile* tile, const void* x,
                                          const void* z, void* panels);
 
+/* Its adjoint in the frames: frames [clips * frames, high - low], columns low to high of each, Re sum conj(H) z */
+FASTSPEC_API int fastspec_dense_frames(const fastspec_rows* rows, const fastspec_tile* tile, const void* z,
+                                       const void* basis, int64_t low, int64_t high, void* frames);
+
 /* Part of an array [B, F, M] of numbers or complex pairs, from the tile's first clip and frame on: strides between
  * clips and rows, in numbers or pairs. data may be null where said. */
 typedef struct {

@@ -34,6 +34,8 @@ struct Kernels {
   void (*dense_unpack)(const fastspec_rows&, int64_t hop, const void* panels, void* basis);
   void (*dense_transform)(const fastspec_rows&, const fastspec_tile&, const void* x, const void* panels, void* z);
   void (*dense_gradient)(const fastspec_rows&, const fastspec_tile&, const void* x, const void* z, void* panels);
+  void (*dense_frames)(const fastspec_rows&, const fastspec_tile&, const void* z, const void* basis, int64_t low,
+                       int64_t high, void* frames);
   void (*dense_store)(const fastspec_rows&, const fastspec_tile&, const void* z, const int64_t* order,
                       const fastspec_array& y, const fastspec_ending*, const fastspec_array& out);
   void (*dense_load)(const fastspec_rows&, const fastspec_tile&, const fastspec_array& y, const fastspec_ending*,

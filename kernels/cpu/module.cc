@@ -230,6 +230,15 @@ NB_MODULE(_native, m) {
     const fastspec_tile t{clips, frames, hop, stride};
     run([&] { return fastspec_dense_gradient(&r, &t, pointer<void>(x), pointer<void>(z), pointer<void>(panels)); });
   });
+  m.def("dense_frames", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype,
+                            int threads, int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t z,
+                            uintptr_t basis, int64_t low, int64_t high, uintptr_t out) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    const fastspec_tile t{clips, frames, hop, stride};
+    run([&] {
+      return fastspec_dense_frames(&r, &t, pointer<void>(z), pointer<void>(basis), low, high, pointer<void>(out));
+    });
+  });
   const auto array_of = [](uintptr_t data, int64_t clip, int64_t row) {
     return fastspec_array{pointer<void>(data), clip, row};
   };

@@ -6,13 +6,12 @@ of their supports, longest first, so that rows which are taken together have sim
 
     transform      z = H f                 f [tile, N] the frames          native, kernels/cpu/dense.cc
     add_products   g += z f                                                native
-    add_frames     f += z^T H              then the columns are added where they come from; by BLAS, in blocks
+    add_frames     f = z^T H               native; then the columns are added where they come from
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -28,17 +27,15 @@ from ._frames import to_float
 TILE_FRAMES = 96  # at least; a multiple of the 12 fours that the kernels take at a time
 TILE_COLUMNS = 2048
 TILE_SIZE = 128 * 1024  # frames x (columns or real rows), as far as there are more frames
-ROW_OVERHEAD = 8  # real rows: what a product by BLAS costs beside its own rows, measured
 
 Tile = tuple[int, int, int, int]  # clips b0 to b1, frames m0 to m1
 
 
 class Rows:
-    """The rows of a plan in the order of their supports, as the native kernels and as BLAS take them.
+    """The rows of a plan in the order of their supports, as the native kernels take them.
 
     Attributes:
         order: the address of the rows' numbers in that order [F], or 0 where they stand in it already.
-        blocks: what BLAS multiplies together.
     """
 
     def __init__(self, plan: DensePlan):
@@ -48,63 +45,15 @@ class Rows:
         self.order = 0 if self._order is None else self._order.ctypes.data
         self._arrays = [np.ascontiguousarray(numbers[order], dtype=np.int64) for numbers in (starts, stops, offsets)]
         self._sizes = plan.n_bins, plan.n_taps, *(array.ctypes.data for array in self._arrays)
-        self.blocks = _blocks(*self._arrays)
 
     def native(self, dtype: torch.dtype) -> tuple[int, ...]:
         """The first arguments of ``_native.dense_*``."""
         return *self._sizes, DTYPES[dtype], torch.get_num_threads()
 
 
-@dataclass(frozen=True)
-class Block:
-    """Rows, from `first` on in the order of supports, that BLAS multiplies on the union of their supports.
-
-    Attributes:
-        start, stop: the union, U = stop - start.
-        taps, places: where each tap lies in the packed basis, and in [r * U]; places None where both agree.
-    """
-
-    first: int
-    n_rows: int
-    start: int
-    stop: int
-    taps: Tensor | slice
-    places: Tensor | None
-
-
 @lru_cache(maxsize=64)
 def rows_of(plan: DensePlan) -> Rows:
     return Rows(plan)
-
-
-def _blocks(starts: np.ndarray, stops: np.ndarray, offsets: np.ndarray) -> tuple[Block, ...]:
-    """Blocks of consecutive rows, such that the sum of U * (2 r + overhead) is least."""
-    count = len(starts)
-    cost, begin = np.zeros(count + 1), np.zeros(count + 1, dtype=int)
-    for last in range(count):  # the cheapest way to have a block end here
-        union = np.maximum.accumulate(stops[last::-1]) - np.minimum.accumulate(starts[last::-1])
-        costs = cost[last::-1] + union * (2 * np.arange(1, last + 2) + ROW_OVERHEAD)
-        begin[last + 1] = last - int(costs.argmin())
-        cost[last + 1] = costs.min()
-    cuts = [count]
-    while cuts[-1]:
-        cuts.append(int(begin[cuts[-1]]))
-
-    blocks = []
-    for first, end in zip(cuts[:0:-1], cuts[-2::-1], strict=True):
-        rows = slice(first, end)
-        start, stop, lengths = int(starts[rows].min()), int(stops[rows].max()), (stops - starts)[rows]
-        width = stop - start
-        if (lengths == width).all() and (np.diff(offsets[rows]) == width).all():
-            taps, places = slice(int(offsets[first]), int(offsets[first]) + width * (end - first)), None
-        else:
-            within = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)
-            taps = torch.from_numpy(np.repeat(offsets[rows], lengths) + within)
-            places = torch.from_numpy(
-                np.repeat(np.arange(end - first) * width + starts[rows] - start, lengths) + within
-            )
-        blocks.append(Block(first, end - first, start, stop, taps, places))
-    return tuple(blocks)
 
 
 def pad(x: Tensor, plan: DensePlan) -> Tensor:
@@ -193,31 +142,15 @@ class Walk:
         """The address of a tile's first sample."""
         return padded.data_ptr() + (tile[0] * padded.stride(0) + tile[2] * self.plan.hop_length) * padded.element_size()
 
-    def weights(self, basis: Tensor) -> list[Tensor]:
-        """Each block's rows [2, r, U], for `add_frames`; a view of the basis where all have one support."""
-        matrices = []
-        for block in self.rows.blocks:
-            width = block.stop - block.start
-            matrix = basis[:, block.taps]
-            if block.places is not None:
-                matrix = basis.new_zeros(2, block.n_rows * width).index_copy_(1, block.places, matrix)
-            matrices.append(matrix.reshape(2, block.n_rows, width))
-        return matrices
-
-    def add_frames(self, padded: Tensor, weights: list[Tensor], tile: Tile, z: Tensor) -> None:
-        """Add the adjoint of `transform` to the samples."""
+    def add_frames(self, padded: Tensor, basis: Tensor, tile: Tile, z: Tensor) -> None:
+        """Add the adjoint of `transform` to the samples; basis [2, S], contiguous."""
         b0, b1, m0, m1 = tile
-        hop, stride = self.plan.hop_length, padded.stride(0)
+        hop, stride, sizes = self.plan.hop_length, padded.stride(0), self._sizes(tile)
         for low in range(self.low, self.high, TILE_COLUMNS):
             high = min(low + TILE_COLUMNS, self.high)
-            cut = z.new_zeros(z.shape[2], high - low)
-            for block, matrix in zip(self.rows.blocks, weights, strict=True):
-                a, e = max(low, block.start), min(high, block.stop)
-                if a < e:
-                    out = cut[:, a - low : e - low]
-                    for part, taps in zip(z, matrix, strict=True):
-                        rows = part[block.first : block.first + block.n_rows]
-                        torch.addmm(out, rows.mT, taps[:, a - block.start : e - block.start], out=out)
+            cut = z.new_empty(z.shape[2], high - low)
+            rows = z.data_ptr(), basis.data_ptr()
+            _native.dense_frames(*self._native, *sizes, *rows, low, high, cut.data_ptr())
             for a in range(low, high, hop):  # frames do not overlap within hop columns
                 e = min(a + hop, high)
                 first = padded.storage_offset() + b0 * stride + m0 * hop + a

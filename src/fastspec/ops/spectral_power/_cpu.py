@@ -146,10 +146,10 @@ def _dense_backward(
         if grad_x is not None:
             few_rows.overlap_add(grad_y, basis, plan, x.shape[1], grad_x)
         return grad_x, basis_grad.forward(x, grad_y, plan) if need_basis else None
-    padded, walk = dense.pad(x, plan), dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
+    basis, padded = basis.contiguous(), dense.pad(x, plan)
+    walk = dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
     panels = walk.pack(basis) if y is None else None
     grad_padded = torch.zeros_like(padded) if need_x else None
-    weights = walk.weights(basis) if need_x else []
     products = walk.no_products() if need_basis else None
     for tile, z in walk.tiles():
         if panels is not None:
@@ -163,7 +163,7 @@ def _dense_backward(
             slope = compress_slope(bands(_values(walk, z, tile, None, ending), bank), ending)
             walk.load(None, tile, z, Ending(ending.power, ending.eps), bands(grad_u * slope, bank.mT))
         if grad_padded is not None:
-            walk.add_frames(grad_padded, weights, tile, z)
+            walk.add_frames(grad_padded, basis, tile, z)
         if products is not None:
             walk.add_products(padded, products, tile, z)
     return (
