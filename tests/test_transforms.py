@@ -39,6 +39,7 @@ def signature(function):
 
 
 OURS = [
+    "CFP",
     "CQT",
     "CombinedFrequencyPeriodicity",
     "Gammatonegram",

@@ -128,8 +128,9 @@ def _candidates(model: nn.Module, report: Report) -> list[tuple[str, list[nn.Mod
                 members = [m for _, m in children[i : i + len(classes)] if m is not None]
                 if [kind(m) for m in members] == [("torchaudio", c) for c in classes]:
                     found.append((f"{path}.{name}" if path else name, members, function, False))
+    ours = {id(part) for m in model.modules() if isinstance(m, _Swapped) for part in m.modules()}
     for path, module in model.named_modules():
-        if isinstance(module, _Swapped):
+        if id(module) in ours:
             continue
         if kind(module) in SWAPS:
             found.append((path, [module], SWAPS[kind(module)], True))
