@@ -420,3 +420,42 @@ def test_as_a_module_and_its_help(tmp_path: Path) -> None:
     assert np.load(out / "speech.npy").shape == (1, 80, 444)
     assert fastspec("--version").startswith("fastspec ")
     assert "--preset" in fastspec("spectrogram", "--help")
+
+
+@pytest.mark.parametrize(
+    ("options", "module"),
+    [
+        (["--kind", "cqt", "--n-bins", 48, "--bins-per-octave", 12, "--hop-length", 200], "CQT"),
+        (["--kind", "vqt", "--f-min", 110, "--gamma", 5, "--hop-length", 200], "VQT"),
+        (["--kind", "chroma"], "Chroma"),
+        (["--kind", "gammatone", "--n-fft", 1024], "Gammatonegram"),
+    ],
+)
+def test_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list, module: str) -> None:
+    """Arrays of the layers' shapes, and A4 drawn at its label or between its neighbours."""
+    sound = tmp_path / "a4.wav"
+    soundfile.write(sound, 0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000), 16000)
+    fastspec("spectrogram", sound, "-o", tmp_path / "out.npy", *options)
+    values = np.load(tmp_path / "out.npy")[0]
+    rows = {"CQT": 48, "VQT": 144, "Chroma": 12, "Gammatonegram": 64}
+    assert values.shape[0] == rows[module]
+    axes = drawn_axes(monkeypatch)
+    fastspec("spectrogram", sound, "-o", tmp_path / "out.png", *options)
+    places = {
+        label.get_text(): tick for label, tick in zip(axes[0].get_yticklabels(), axes[0].get_yticks(), strict=True)
+    }
+    peak = values.sum(axis=1).argmax()
+    if module == "Chroma":
+        assert peak == 9 == round(places["A"])
+    elif module == "Gammatonegram":
+        assert places["200"] < peak < places["500"]
+    else:
+        low, high = places["C3"], places["C4"]
+        assert abs(peak - (high + 0.75 * (high - low))) < 0.6
+
+
+def test_notes_refuse(tmp_path: Path, tone: Path) -> None:
+    said = fastspec("spectrogram", tone, "-o", tmp_path / "out.png", "--kind", "cqt", "--n-fft", 512, code=2)
+    assert "--n-fft does not apply to --kind cqt" in said
+    said = fastspec("spectrogram", tone, "-o", tmp_path / "out.png", "--kind", "cqt", "--n-bins", 300, code=2)
+    assert "n_bins = 300" in said

@@ -147,6 +147,20 @@ def test_native_runs(monkeypatch):
     assert calls == [1]
 
 
+def test_discriminator():
+    layer = transforms.DiscriminatorCQT(8000, hop_lengths=(64, 32), n_octaves=6, bins_per_octave=(12, 24))
+    x = noise(0.2)[:, :3000].float().requires_grad_()
+    spectra = layer(x)
+    assert [tuple(y.shape) for y in spectra] == [(1, 72, 94), (1, 144, 188)]
+    doubled = torch.from_numpy(scipy.signal.resample_poly(x.detach().numpy(), 2, 1, axis=1))
+    same = dict(sr=16000, bins_per_octave=12, n_bins=72, hop_length=64, pad_mode="constant", output_format="Complex")
+    assert (spectra[0][:, :60] - cqt(doubled, **same)[:, :60]).norm() < 0.05 * spectra[0].norm()  # other filters
+    sum(y.abs().mean() for y in spectra).backward()
+    assert x.grad.abs().max() > 0
+    with pytest.raises(ValueError, match="equally many, got 3 and 1"):
+        transforms.DiscriminatorCQT(bins_per_octave=(24,))
+
+
 def test_layers_move():
     layer = transforms.CQT().double()
     x = noise(0.2)

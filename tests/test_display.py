@@ -196,3 +196,21 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'fastspec\[plot\]'"):
         specshow([[1.0]], sample_rate=1, hop_length=1)
+
+
+def test_notes(axes) -> None:
+    frequencies = 32.7032 * 2 ** (np.arange(84) / 12)
+    specshow(np.ones((84, 10)), sample_rate=RATE, hop_length=HOP, y_axis="note", frequencies=frequencies, ax=axes)
+    labels = {label.get_text(): tick for label, tick in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)}
+    assert set(labels) == {f"C{i}" for i in range(1, 8)}
+    assert labels["C3"] == pytest.approx(24, abs=1e-3)
+    with pytest.raises(ValueError, match="expected the frequencies"):
+        specshow(np.ones((84, 10)), sample_rate=RATE, hop_length=HOP, y_axis="note", ax=axes)
+
+
+def test_pitch_classes(axes) -> None:
+    specshow(np.ones((12, 10)), sample_rate=RATE, hop_length=HOP, y_axis="chroma", db=False, ax=axes)
+    assert [label.get_text() for label in axes.get_yticklabels()][:3] == ["C", "C#", "D"]
+    assert axes.get_yticks()[9] == pytest.approx(9)
+    with pytest.raises(ValueError, match="expected 12 rows"):
+        specshow(np.ones((13, 10)), sample_rate=RATE, hop_length=HOP, y_axis="chroma", ax=axes)

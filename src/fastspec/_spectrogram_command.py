@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from . import audio, presets, transforms
 from ._files import FORMATS, outputs, require, write
-from .dispatch import explain
+from .bases.gammatone import gammatone_frequencies
+from .dispatch import check_backend, explain
 from .display import check_look
 
 _FRAMES = {
@@ -44,13 +45,23 @@ _TAKES = {
     "mel": _FRAMES | _ENDING | _MEL,
     "mfcc": _FRAMES | _MEL | {"n_mfcc", "dct_norm", "log_mels"},
     "fbank": {"win_length", "hop_length", "window_fn", "n_mels", "f_min", "f_max", "log", "backend"},
+    "cqt": {"hop_length", "f_min", "n_bins", "bins_per_octave", "pad_mode", "backend"},
+    "vqt": {"hop_length", "f_min", "n_bins", "bins_per_octave", "gamma", "pad_mode", "backend"},
+    "gammatone": (_FRAMES | _ENDING | {"f_min", "f_max", "n_bins"}) - {"wkwargs", "pad", "center_pad", "normalized"},
+    "chroma": {"hop_length", "f_min", "backend"},
 }
+_NOTES = ("cqt", "vqt", "chroma")
 _Y_AXES = {  # the default first
     "stft": ("hz", "log", "index"),
     "mel": ("mel", "index"),
     "mfcc": ("mfcc", "index"),
     "fbank": ("mel", "index"),
+    "cqt": ("note", "hz", "index"),
+    "vqt": ("note", "hz", "index"),
+    "gammatone": ("hz", "index"),
+    "chroma": ("chroma", "index"),
 }
+_C1 = 440.0 * 2.0 ** (-45 / 12)  # Hz
 _ANY_RATE = 2**20  # Hz; the default n_fft is the largest here, and every frequency is below the half of it
 _OPTION_NAMES = {"window_fn": "window", "wkwargs": "periodic"}
 _LABELS = {"db": "dB", "ln": "ln", "log10": "log10", "log1p": "log1p"}
@@ -126,6 +137,10 @@ class Transform:
                 raise ValueError(f"--{_option_name(key)} does not apply to --kind {self.kind}")
         if self.kind == "fbank":
             self.arguments = _kaldi_options(given, sample_rate, entry)
+        elif self.kind in _NOTES:
+            if entry:
+                raise ValueError(f"--preset {entry.name} does not apply to --kind {self.kind}")
+            self.arguments = _note_options(self.kind, given, sample_rate)
         else:
             base = entry.arguments() if entry else _defaults(sample_rate, given, "n_mels" in takes)
             self.arguments = {key: value for key, value in base.items() if key in takes} | given
@@ -135,13 +150,21 @@ class Transform:
         if "sample_rate" in takes:
             self.arguments["sample_rate"] = sample_rate
         self.module = self._build(dict(self.arguments)).requires_grad_(False)
-        explain(self.module, backend=self.arguments.get("backend") or "")  # an unknown backend is an error now
+        check_backend(self.arguments.get("backend"))  # an unknown one is an error now
+        if self.kind not in _NOTES:
+            explain(self.module, backend=self.arguments.get("backend") or "")
 
     def _build(self, arguments: dict[str, Any]) -> Any:
         if self.kind == "fbank":
             return transforms.KaldiFbank(**arguments)
         if self.kind == "stft":
             return transforms.Spectrogram(**arguments)
+        if self.kind == "gammatone":
+            named = {"n_bands" if key == "n_bins" else key: value for key, value in arguments.items()}
+            return transforms.Gammatonegram(sample_rate=self.sample_rate, **named)
+        if self.kind in _NOTES:
+            layer = {"cqt": transforms.CQT, "vqt": transforms.VQT, "chroma": partial(transforms.Chroma, kind="cqt")}
+            return layer[self.kind](sr=self.sample_rate, **arguments)
         if self.kind == "mel":
             return transforms.MelSpectrogram(**arguments)
         own = {"n_mfcc": arguments.pop("n_mfcc", 20), "log_mels": arguments.pop("log_mels", False)}
@@ -157,6 +180,12 @@ class Transform:
 
     def look(self, offset: float) -> dict[str, Any]:
         """Options of :func:`fastspec.display.specshow` that fit this transform."""
+        if self.kind in _NOTES:
+            look = {"sample_rate": self.sample_rate, "hop_length": self.arguments["hop_length"], "start": offset}
+            look |= {"y_axis": self.y_axis, "power": 1.0, "db": self.kind != "chroma"}
+            if self.y_axis in ("note", "hz"):
+                look["frequencies"] = self.module.frequencies.numpy()
+            return look
         frames = self.module.plan
         log, power = self.arguments.get("log"), self.arguments.get("power", 2.0)
         if self.kind == "fbank":
@@ -173,6 +202,11 @@ class Transform:
         }
         if self.y_axis == "mel":
             look |= {key: self.arguments[key] for key in ("f_min", "f_max", "mel_scale") if key in self.arguments}
+        if self.kind == "gammatone":
+            del look["n_fft"]
+            if self.y_axis == "hz":
+                _, f_min, f_max, n_bands, _ = self.module._range
+                look["frequencies"] = gammatone_frequencies(n_bands, f_min, f_max)
         if self.kind == "fbank" and self.y_axis == "mel":
             high = self.arguments.get("high_freq", 0.0)
             high += 0.5 * self.sample_rate if high <= 0 else 0.0
@@ -270,7 +304,7 @@ class _Transforms:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                Transform(self.request, _ANY_RATE)
+                Transform(self.request, 192000 if self.request.made_kind in _NOTES else _ANY_RATE)
             except (ValueError, TypeError, NotImplementedError):
                 raise _OptionError(str(error)) from error
         self.suits_some_rate = True
@@ -367,6 +401,18 @@ def _kaldi_options(given: dict[str, Any], sample_rate: int, entry: presets.Prese
         else:
             options[names.get(key, key)] = value
     return options
+
+
+def _note_options(kind: str, given: dict[str, Any], sample_rate: int) -> dict[str, Any]:
+    """Options under the names of ``CQT``, ``VQT`` and ``Chroma``: frames 12 ms apart, notes from C1 up."""
+    fmin = given.pop("f_min", _C1)
+    options = {"hop_length": 2 ** max(0, round(math.log2(0.0116 * sample_rate))), "fmin": fmin, **given}
+    octaves = max(1, min(7, int(math.log2(sample_rate / 2 / fmin)) if 0 < fmin < sample_rate / 4 else 1))
+    if kind == "chroma":
+        return options | {"n_octaves": octaves}
+    bins = options.setdefault("bins_per_octave", 24)
+    options.setdefault("n_bins", octaves * bins)
+    return options | ({"gamma": None} if kind == "vqt" and "gamma" not in given else {})
 
 
 def _power(text: str) -> float | None:

@@ -25,6 +25,10 @@ class Kind(str, Enum):
     mel = "mel"
     mfcc = "mfcc"
     fbank = "fbank"
+    cqt = "cqt"
+    vqt = "vqt"
+    gammatone = "gammatone"
+    chroma = "chroma"
 
 
 class Log(str, Enum):
@@ -46,10 +50,13 @@ class Axis(str, Enum):
     log = "log"
     mel = "mel"
     mfcc = "mfcc"
+    note = "note"
+    chroma = "chroma"
     numbers = "index"  # str has a method index
 
 
-_FRAMES, _MEL, _VALUES, _INPUT, _PICTURE, _RUN = "Frames", "Mel, MFCC", "Values", "Input", "Picture", "Run"
+_FRAMES, _MEL, _NOTES = "Frames", "Mel, MFCC", "Notes, gammatones"
+_VALUES, _INPUT, _PICTURE, _RUN = "Values", "Input", "Picture", "Run"
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
@@ -97,6 +104,9 @@ def spectrogram(
     n_mfcc: Annotated[int | None, _option("Coefficients. Default: 20.", _MEL)] = None,
     dct_norm: Annotated[str | None, _option("ortho, none. Default: ortho.", _MEL)] = None,
     log_mels: Annotated[bool | None, _option("MFCC of ln(mel) instead of dB.", _MEL, "--log-mels/--db-mels")] = None,
+    n_bins: Annotated[int | None, _option("Bins (cqt, vqt: 7 octaves), bands (gammatone: 64).", _NOTES)] = None,
+    bins_per_octave: Annotated[int | None, _option("Default: 24.", _NOTES)] = None,
+    gamma: Annotated[float | None, _option("Hz added to the bandwidths of vqt. Default: ERB's.", _NOTES)] = None,
     power: Annotated[str | None, _option("Exponent of the magnitude, or 'complex'. Default: 2.", _VALUES)] = None,
     eps: Annotated[float | None, _option("Added under the root. Default: 0.", _VALUES)] = None,
     normalized: Annotated[str | None, _option("none, window, frame_length. Default: none.", _VALUES)] = None,
@@ -107,7 +117,7 @@ def spectrogram(
     log_scale: Annotated[float | None, _option("s in log1p(s x). Default: 1.", _VALUES)] = None,
     y_axis: Annotated[
         Axis | None,
-        _option("stft: hz, log; mel, fbank: mel; mfcc: mfcc; all: index. Default: the first.", _PICTURE),
+        _option("stft: hz, log; mel, fbank: mel; mfcc: mfcc; cqt: note, hz; all: index. Default: the first.", _PICTURE),
     ] = None,
     top_db: Annotated[float, _option("dB shown below the loudest. Default: 80.", _PICTURE)] = 80.0,
     cmap: Annotated[str | None, _option("matplotlib's colour map. Default: magma.", _PICTURE)] = None,
@@ -147,6 +157,9 @@ def spectrogram(
         "n_mfcc": n_mfcc,
         "dct_norm": dct_norm,
         "log_mels": log_mels,
+        "n_bins": n_bins,
+        "bins_per_octave": bins_per_octave,
+        "gamma": gamma,
         "power": power,
         "eps": eps,
         "normalized": normalized,

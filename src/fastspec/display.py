@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-Y_AXES = ("hz", "log", "mel", "mfcc", "index")
+Y_AXES = ("hz", "log", "mel", "mfcc", "note", "chroma", "index")
+PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 _MAX_COLUMNS = 4096
 _MAX_ROWS = 2048
@@ -57,7 +58,8 @@ def specshow(
         y_axis: what the rows are, which the data does not tell. ``"hz"`` (default): bins from 0 to half the
             sample rate;
             ``"log"``: the same bins on a logarithmic axis; ``"mel"``: the bands of a mel bank; ``"mfcc"``:
-            cepstral coefficients; ``"index"``: numbers.
+            cepstral coefficients; ``"note"``: bins of a constant-Q transform, whose ``frequencies`` are read as
+            notes; ``"chroma"``: pitch classes from C up, 12 or a multiple of them; ``"index"``: numbers.
         frequencies: centre of each row in Hz, ascending, instead of what ``y_axis`` says; rows are drawn
             equally high and the axis tells their Hz.
         f_min, f_max, mel_scale: the mel bank's range (Hz; ``None`` is half the sample rate) and scale; with
@@ -144,7 +146,7 @@ def specshow(
         cmap=_colour_map(cmap or ("coolwarm" if y_axis == "mfcc" else "magma")),
         vmin=low,
         vmax=high,
-        interpolation="nearest" if values.shape[1] < 64 else None,
+        interpolation="nearest" if values.shape[1] < 64 or y_axis == "chroma" else None,
     )
     ax.set_xlim(max(left, min(0.0, start)), right)
     _label_time(ax, right - left)
@@ -227,7 +229,11 @@ def _check_rows(
         raise ValueError(f"y_axis={y_axis!r}: expected one of {', '.join(Y_AXES)}")
     if is_complex and y_axis in ("mel", "mfcc"):
         raise ValueError(f"y_axis={y_axis!r}: complex data is a spectrum, expected hz, log or index")
-    if has_frequencies and y_axis in ("mfcc", "index"):
+    if y_axis == "note" and not has_frequencies:
+        raise ValueError("y_axis='note': expected the frequencies of the rows as well")
+    if y_axis == "chroma" and rows % 12:
+        raise ValueError(f"y_axis='chroma': expected 12 rows or a multiple of them, got {rows}")
+    if has_frequencies and y_axis in ("mfcc", "chroma", "index"):
         raise ValueError(f"y_axis={y_axis!r}: rows that have frequencies are not numbered")
     if f_max is not None and y_axis != "mel":
         raise ValueError(f"f_max={f_max!r}: belongs to y_axis='mel', got y_axis={y_axis!r}")
@@ -325,7 +331,16 @@ def _label_time(ax: Axes, seconds: float) -> None:
 def _label_rows(ax: Axes, y_axis: str, centres: NDArray | None, nyquist: float, top: float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    if centres is not None:
+    if centres is not None and y_axis == "note":
+        wanted = _notes(centres)
+        names = [f"{PITCH_CLASSES[n % 12]}{n // 12 - 1}" for n in wanted]
+        places = np.interp(_note_hz(wanted), centres, np.arange(len(centres)))
+        ax.set_yticks(places, names)
+        ax.set_ylabel("note")
+    elif y_axis == "chroma":
+        ax.set_yticks(np.arange(12) * (top + 0.5) / 12 + (top + 0.5) / 24 - 0.5, PITCH_CLASSES)
+        ax.set_ylabel("pitch class")
+    elif centres is not None:
         wanted = _round_frequencies(centres)
         ax.set_yticks(np.interp(wanted, centres, np.arange(len(centres))), [_hz(f) for f in wanted])
         ax.set_ylabel("frequency (Hz, mel scale)" if y_axis == "mel" else "frequency (Hz)")
@@ -338,6 +353,22 @@ def _label_rows(ax: Axes, y_axis: str, centres: NDArray | None, nyquist: float, 
         ax.set_ylim(-0.5, top)
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel("coefficient" if y_axis == "mfcc" else "row")
+
+
+def _note_hz(numbers: NDArray) -> NDArray:
+    """Hz of MIDI's notes; 69 is A4, 440 Hz."""
+    return 440.0 * 2.0 ** ((numbers - 69) / 12)
+
+
+def _notes(centres: NDArray) -> NDArray:
+    """Notes inside the range, as MIDI's numbers: the Cs, or more of each octave where few octaves are shown."""
+    low, high = 69 + 12 * np.log2(centres[[0, -1]] / 440.0)
+    every = np.arange(math.ceil(low - 0.25), math.floor(high + 0.25) + 1)
+    for classes in ((0,), (0, 4, 7), (0, 2, 4, 5, 7, 9, 11)):
+        chosen = every[np.isin(every % 12, classes)]
+        if len(chosen) >= 5:
+            return chosen
+    return every
 
 
 def _round_frequencies(centres: NDArray) -> NDArray:

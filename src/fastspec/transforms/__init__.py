@@ -8,7 +8,7 @@ from .augment import FrequencyMasking, PitchShift, SpecAugment, TimeMasking, Tim
 from .cepstral import LFCC, MFCC
 from .cfp import CFP, CombinedFrequencyPeriodicity
 from .chroma import Chroma
-from .constant_q import CQT, ICQT, VQT
+from .constant_q import CQT, ICQT, VQT, DiscriminatorCQT
 from .gammatone import Gammatonegram
 from .inverse import GriffinLim, InverseMelScale, InverseMelSpectrogram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
@@ -31,6 +31,7 @@ __all__ = [
     "Chroma",
     "CombinedFrequencyPeriodicity",
     "ComputeDeltas",
+    "DiscriminatorCQT",
     "FrequencyMasking",
     "Gammatonegram",
     "GriffinLim",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._checks import flag, one_of
+from .._checks import flag, integer, one_of
 from .._inputs import check_dtype, compute_dtype, fold_waveform, unfold
+from ..augment import resample
 from ..bases.cqt import Window
 from ..constant_q import OUTPUT_FORMATS, apply_layout, icqt, layout_tensors, make_layout
 from ..dispatch import check_backend
@@ -174,6 +175,57 @@ class CQT(VQT):
             backend=backend,
             dtype=dtype,
         )
+
+
+class DiscriminatorCQT(nn.Module):
+    """The front ends of the multi-scale sub-band CQT discriminator of vocoders (Gu et al. 2024), in one call.
+
+    Args:
+        sample_rate: of the waveform, Hz; the transforms run at twice that.
+        hop_lengths, bins_per_octave: of each front end, at twice the rate.
+        n_octaves: octaves from 32.7 Hz up.
+        others: see ``fastspec.constant_q``.
+
+    Shape: [..., T] to a list of complex [..., n_octaves * bins_per_octave[i], M_i].
+
+    Raises:
+        ValueError: names the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 24000,
+        hop_lengths: Sequence[int] = (512, 256, 256),
+        n_octaves: int = 9,
+        bins_per_octave: Sequence[int] = (24, 36, 48),
+        *,
+        algorithm: str = "recursive",
+        backend: str | None = None,
+    ) -> None:
+        super().__init__()
+        if len(hop_lengths) != len(bins_per_octave):
+            raise ValueError(
+                f"hop_lengths, bins_per_octave must be equally many, got {len(hop_lengths)} and {len(bins_per_octave)}"
+            )
+        self.sample_rate = integer("sample_rate", sample_rate, 1)
+        self.front_ends = nn.ModuleList(
+            CQT(
+                2 * sample_rate,
+                hop,
+                n_bins=n_octaves * bins,
+                bins_per_octave=bins,
+                pad_mode="constant",
+                output_format="Complex",
+                algorithm=algorithm,
+                backend=backend,
+            )
+            for hop, bins in zip(hop_lengths, bins_per_octave, strict=True)
+        )
+
+    def forward(self, waveform: Tensor) -> list[Tensor]:
+        """[..., T] to a list of complex [..., K, M]."""
+        doubled = resample(waveform, self.sample_rate, 2 * self.sample_rate)
+        return [front_end(doubled) for front_end in self.front_ends]
 
 
 class ICQT(nn.Module):
