@@ -24,11 +24,13 @@ stopped; `make bench-all QUICK=--quick` takes minutes.
 - **Gate**: output, or gradient, is compared with the same transform in float64 before anything is timed. What differs
   is named with its error, not timed. Constant-Q filters differ between libraries by design (rounded lengths,
   resampling, zeros or mirrored samples at the edges): there the relative root mean square may be 0.1.
+  The paper's constant-Q types are compared with fastspec's own recursion in float64, which tests/ compare with direct
+  rows; those would take minutes here.
 - **Turns**: each contender has a process, and where its pins conflict an environment (`bench/peers/*.txt`), of its own.
   One at a time runs: an untimed call, then timed ones. Numbers are medians of the rounds ± interquartile range.
 - **The same for all**: noise, float32, equal window, padding, scale; constants made beforehand; results as the
   library hands them out, in fresh memory. One thread unless it says otherwise. "Both" is forward and the gradient of
-  the samples.
+  the samples, for the trainable STFT that of its rows, too (`python -m bench.trainable` checks those).
 - **Nobody is handicapped**: librosa's filterbanks are made once and not at every call; TensorFlow runs under
   `tf.function`; nnAudio's constant-Q runs by octaves, its faster way; auvux-dsp's and torchlibrosa's own decibels stand
   for the logarithm; `torch.compile` takes part in the full run.

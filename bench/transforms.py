@@ -180,6 +180,7 @@ TRANSFORMS = (
         log=True,
     ),
     Transform("gammatone 2048/512/64", "gammatone", {**_LARGE, "n_bands": 64}, _gammatone, allowed=1e-2),
+    Transform("trainable STFT 1024/256", "learned", _FRAMES, lambda x, s: _stft(x, s).abs(), passes=("both",)),
     Transform("chroma 2048/512/12", "chroma", _LARGE, _chroma, allowed=1e-2),
     Transform("CQT 84 bins, hop 512", "cqt", _OCTAVES, _constant_q, **_LOOSE),
     Transform(

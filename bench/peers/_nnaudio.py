@@ -30,6 +30,11 @@ class Builders:
         inverse = self.features.iSTFT(n_fft=s["n_fft"], hop_length=s["hop_length"], verbose=False)
         return lambda y: inverse(torch.view_as_real(y), onesided=True)
 
+    def learned(self, s):
+        """The kernels are parameters."""
+        same = {"n_fft": s["n_fft"], "hop_length": s["hop_length"]}
+        return self.features.STFT(output_format="Magnitude", trainable=True, verbose=False, **same)
+
     def log_stft(self, s):
         """Frames of frequencies in a geometric series."""
         return self._stft(s, "Magnitude", freq_scale="log", fmin=s["fmin"], fmax=s["fmax"], sr=s["sample_rate"])

@@ -27,9 +27,10 @@ def forward(path: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], Tensor]
 
 
 def both(path: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], Tensor]:
-    """Forward, and the gradient of x with ones above the output, real and imaginary."""
+    """Forward, and the gradient of x and of what the path learns, with ones above the output, real and imaginary."""
     leaf = x.clone().requires_grad_()
+    learned = [p for p in path.parameters() if p.requires_grad] if isinstance(path, torch.nn.Module) else []
     with torch.no_grad():
         out = path(x)
         seed = torch.full_like(out, 1 + 1j if out.is_complex() else 1)
-    return lambda: torch.autograd.grad(path(leaf), leaf, seed)[0]
+    return lambda: torch.autograd.grad(path(leaf), [leaf, *learned], seed)[0]

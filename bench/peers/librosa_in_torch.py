@@ -23,6 +23,11 @@ def magnitude(s):
     return stft.Spectrogram(power=1.0, **_frames(s)), _swapped
 
 
+def learned(s):
+    """The kernels are parameters."""
+    return stft.Spectrogram(power=1.0, freeze_parameters=False, **_frames(s)), _swapped
+
+
 def istft(s):
     inverse = stft.ISTFT(**_frames(s))
 

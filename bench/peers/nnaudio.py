@@ -15,3 +15,4 @@ _made = Builders(features)
 magnitude, spectrum, istft = _made.magnitude, _made.spectrum, _made.istft
 mel, log_mel, mfcc, gammatone = _made.mel, _made.log_mel, _made.mfcc, _made.gammatone
 cqt, vqt, griffin_lim, log_stft = _made.cqt, _made.vqt, _made.griffin_lim, _made.log_stft
+learned = _made.learned

@@ -70,5 +70,10 @@ def log_stft(s):
     return transforms.STFT(s["n_fft"], freq_scale="log", sr=s["sample_rate"], output_format="Magnitude", **same)
 
 
+def learned(s):
+    """The rows are parameters."""
+    return transforms.STFT(s["n_fft"], hop_length=s["hop_length"], output_format="Magnitude", trainable=True)
+
+
 def griffin_lim(s):
     return transforms.GriffinLim(s["n_fft"], 32, hop_length=s["hop_length"], power=1.0, rand_init=False)
