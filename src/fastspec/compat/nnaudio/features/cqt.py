@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .... import transforms
 from ...._accelerate._swaps import nnaudio_cqt
+from ...._checks import warn
 from ....constant_q import apply_layout
 from .. import utils
 from .._held import Held, clips, to_complex
@@ -123,6 +124,8 @@ class _Octaves(_ConstantQ):
             state_dict.pop(key)
         if names and self.trainable:
             args[-1].append(f"{names[0]}: trained kernels of nnAudio's {type(self).__name__} cannot be converted")
+        elif names:  # which are not ours in shape, so that nothing tells whether they were trained
+            warn(f"{names[0]} is made anew, not loaded: if it was trained, this layer's values are not the model's")
         super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
 
