@@ -125,6 +125,11 @@ def _place(line: dict[str, str]) -> tuple[str, ...]:
     return tuple(line[key] for key in ("part", "workload", "pass_", "threads", "batch", "seconds", "n_fft"))
 
 
+def _made_by(line: dict[str, str]) -> tuple[str, str]:
+    """Commit and effort. The results file itself, half full, makes the working tree dirty."""
+    return line["commit"].removesuffix("-dirty"), line["effort"]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.all", description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
