@@ -101,10 +101,8 @@ class Table:
 
     def has(self, cell: Work) -> bool:
         """Whether the cell is there, of the same commit and effort."""
-        same = ("commit", "effort")
-        return any(
-            _place(line) == cell.head.place and all(line[key] == self.about[key] for key in same) for line in self.lines
-        )
+        wanted = (cell.head.place, *_made_by(self.about))
+        return any((_place(line), *_made_by(line)) == wanted for line in self.lines)
 
     def put(self, cell: Work, results: list[Result]) -> None:
         """Write the cell; a file that is half written never takes the place of the whole one."""
