@@ -188,9 +188,7 @@ TRANSFORMS = (
         "vqt",
         {**_OCTAVES, "gamma": 20.0},
         _constant_q,
-        allowed=0.15,
-        norm=True,
-        check_seconds=4.0,
+        **_LOOSE,
     ),
     Transform(
         "Griffin-Lim 32 x 1024/256", "griffin_lim", _FRAMES, _griffin_lim, allowed=0.05, passes=_BACK, given="magnitude"
