@@ -4,9 +4,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover
+
 CPP = $$(git ls-files '*.h' '*.cc' '*.cu' '*.cuh')
 
-.PHONY: demo test test-emulated test-kernels mutate-kernels gpu-report test-gpu bench bench-all gen check format clean
+.PHONY: demo test test-c test-emulated test-kernels mutate-kernels gpu-report test-gpu bench bench-all gen check format clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than torch
@@ -18,6 +20,13 @@ test: $(VENV)/test ## every test
 
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
+
+test-c: ## random calls of the C interface under AddressSanitizer and UBSan, 5 minutes; needs cmake
+	cmake -S . -B build/sanitized -DCMAKE_CXX_FLAGS="$(SANITIZE) -g1" -DCMAKE_SHARED_LINKER_FLAGS="$(SANITIZE)"
+	cmake --build build/sanitized --parallel 2
+	$(CC) $(SANITIZE) -g -Ikernels/cpu tests/random_calls.c -Lbuild/sanitized -lfastspec -lm \
+	  -Wl,-rpath,$(CURDIR)/build/sanitized -o build/sanitized/random_calls
+	build/sanitized/random_calls 3000
 
 test-kernels: $(VENV)/kernels ## the CUDA kernels without a GPU: sanitizers, executed PTX, budgets on every GPU
 	sh tests/host_cuda/sanitize.sh $(BIN)/python

@@ -6,9 +6,11 @@
 
 #if defined(__CUDACC__)
 #define FS_INLINE __device__ __forceinline__
+#define FS_FUNCTION __device__
 #define FS_LAMBDA
 #else
 #define FS_INLINE __attribute__((always_inline)) inline
+#define FS_FUNCTION
 #define FS_LAMBDA __attribute__((always_inline))
 #endif
 
@@ -149,6 +151,52 @@ template <> struct Dft<4> {
   }
 };
 
+// The same for primes of 17 to 31 in loops, one function for all: unrolled they would double the time to compile.
+template <class T, class V> FS_FUNCTION void large_prime(int R, const T* cosines, const T* sines, V* re, V* im) {
+  const int H = R / 2;
+  V sr[15], si[15], dr[15], di[15], r0 = re[0], i0 = im[0];
+  for (int k = 1; k <= H; ++k) {
+    sr[k - 1] = re[k] + re[R - k];
+    si[k - 1] = im[k] + im[R - k];
+    dr[k - 1] = re[k] - re[R - k];
+    di[k - 1] = im[k] - im[R - k];
+    re[0] += sr[k - 1];
+    im[0] += si[k - 1];
+  }
+  for (int j = 1; j <= H; ++j) {
+    const T *c = cosines + (j - 1) * H, *s = sines + (j - 1) * H;
+    V ar = r0, ai = i0, br{}, bi{};
+    for (int k = 0; k < H; ++k) {
+      ar += sr[k] * c[k];
+      ai += si[k] * c[k];
+      br += dr[k] * s[k];
+      bi += di[k] * s[k];
+    }
+    re[j] = ar + bi;
+    im[j] = ai - br;
+    re[R - j] = ar - bi;
+    im[R - j] = ai + br;
+  }
+}
+template <int R, class T> struct Turns {  // cos and sin of 2 pi j k / R, 1 <= j, k <= (R - 1) / 2
+  static constexpr int H = R / 2;
+  T cosine[H * H] = {}, sine[H * H] = {};
+  constexpr Turns() {
+    for (int j = 0; j < H; ++j)
+      for (int k = 0; k < H; ++k) {
+        cosine[j * H + k] = T(cos_turn((j + 1) * (k + 1), R));
+        sine[j * H + k] = T(sin_turn((j + 1) * (k + 1), R));
+      }
+  }
+};
+
+template <int R> struct LargePrime {
+  template <class T, class V> static FS_INLINE void run(V* re, V* im) {
+    static constexpr Turns<R, T> turns;
+    large_prime(R, turns.cosine, turns.sine, re, im);
+  }
+};
+
 // R = A * B by Cooley and Tukey: B transforms of length A, rotations, A transforms of length B.
 template <int A, int B> struct Composite {
   template <class T, class V> static FS_INLINE void run(V* re, V* im) {
@@ -192,8 +240,12 @@ template <> struct Dft<10> : Composite<2, 5> {};
 template <> struct Dft<12> : Composite<3, 4> {};
 template <> struct Dft<15> : Composite<3, 5> {};
 template <> struct Dft<16> : Composite<4, 4> {};
+template <> struct Dft<17> : LargePrime<17> {};
+template <> struct Dft<19> : LargePrime<19> {};
 template <> struct Dft<20> : Composite<4, 5> {};
-template <> struct Dft<25> : Composite<5, 5> {};
+template <> struct Dft<23> : LargePrime<23> {};
+template <> struct Dft<29> : LargePrime<29> {};
+template <> struct Dft<31> : LargePrime<31> {};
 template <> struct Dft<32> : Composite<4, 8> {};
 
 }  // namespace FASTSPEC_NAMESPACE

@@ -77,11 +77,15 @@ const Level* first_level() {
 
 std::atomic<const Level*> current_level{first_level()};  // at load, so that no fork meets it half made
 
+// Whether a b, both of 0 or more, leaves room to reckon with.
+bool fits(int64_t a, int64_t b) { return b == 0 || a <= (int64_t(1) << 60) / b; }
+
 // All but that the frames lie in the padded clip.
 bool good_sizes(const fastspec_frames* f, int64_t least = 2, int64_t most = FASTSPEC_MAX_N_FFT) {
   constexpr int64_t large = int64_t(1) << 40;
   if (!f || f->batch < 0 || f->samples < 1 || f->samples > large || f->frames < 0) return false;
-  if (f->n_fft < least || f->n_fft > most || f->hop < 1 || f->hop > large) return false;
+  if (!fits(f->batch, f->samples) || f->frames > large) return false;
+  if (f->n_fft < least || f->n_fft > most || f->hop < 1 || f->hop > large || !fits(f->frames, f->hop)) return false;
   if (f->win_length < 1 || f->win_length > f->n_fft || f->pad < 0 || f->pad > large) return false;
   if (f->pad_mode < FASTSPEC_PAD_NONE || f->pad_mode > FASTSPEC_PAD_CIRCULAR) return false;
   if (f->pad > 0 && f->pad_mode == FASTSPEC_PAD_NONE) return false;
@@ -164,7 +168,7 @@ bool good_order(const fastspec_rows* r, const int64_t* order) {
 bool good_tile(const fastspec_tile* t) {
   constexpr int64_t large = int64_t(1) << 40;
   return t && t->clips >= 1 && t->clips <= large && t->frames >= 1 && t->frames <= large && good_hop(t->hop) &&
-         t->stride >= 0;
+         t->stride >= 0 && fits(t->frames, t->hop) && fits(t->clips, t->stride) && fits(t->clips, t->frames);
 }
 
 template <class Run> int guarded(int dtype, Run&& run) {
@@ -304,13 +308,15 @@ int fastspec_dense_unpack(const fastspec_rows* r, int64_t hop, const void* panel
 
 int fastspec_dense_transform(const fastspec_rows* r, const fastspec_tile* t, const void* x, const void* panels,
                              void* z) {
-  if (!good_rows(r) || !good_tile(t) || !x || !panels || !z) return FASTSPEC_BAD_ARGUMENT;
+  if (!good_rows(r) || !good_tile(t) || !fits(r->rows, t->clips * t->frames) || !x || !panels || !z)
+    return FASTSPEC_BAD_ARGUMENT;
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_transform(*r, *t, x, panels, z); });
 }
 
 int fastspec_dense_gradient(const fastspec_rows* r, const fastspec_tile* t, const void* x, const void* z,
                             void* panels) {
-  if (!good_rows(r) || !good_tile(t) || !x || !panels || !z) return FASTSPEC_BAD_ARGUMENT;
+  if (!good_rows(r) || !good_tile(t) || !fits(r->rows, t->clips * t->frames) || !x || !panels || !z)
+    return FASTSPEC_BAD_ARGUMENT;
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_gradient(*r, *t, x, z, panels); });
 }
 

@@ -39,19 +39,6 @@ template <int R> void first_of_frames(const Fft& f, const Frames& x, V* work) {
   }
 }
 
-template <int R> void first_of_points(const Fft& f, const V* in, V* work) {
-  const int columns = f.points / R;
-  for (int j = 0; j < columns; ++j) {
-    V re[R], im[R];
-    unroll<0, R>([&](auto kk) FS_LAMBDA {
-      const V* p = in + 2 * int64_t(j + columns * kk.value);
-      re[kk.value] = p[0];
-      im[kk.value] = p[1];
-    });
-    finish_column<R>(f, 0, j, re, im, work + 2 * int64_t(f.position[j]));
-  }
-}
-
 // Bins q (a) and points - q (b) of the spectrum become points q and points - q of the complex transform:
 // Z_q = g_q + conj g_{M-q} + i exp(+2 pi i q / n_fft) (g_q - conj g_{M-q}), re and im swapped for the inverse.
 FS_INLINE void fold_pair(const RealFft& t, int64_t q, V& ar, V& ai, V& br, V& bi) {
@@ -81,49 +68,43 @@ template <int R> void first_of_bins(const RealFft& t, const V* g, const V* scale
       im *= scale[q];
     }
   };
+  const auto column = [&](int64_t j, V* re, V* im) FS_LAMBDA {
+    unroll<0, R>([&](auto k) FS_LAMBDA { bin(j + columns * k.value, re[k.value], im[k.value]); });
+  };
   const auto finish = [&](int64_t j, V* re, V* im)
                           FS_LAMBDA { finish_column<R>(f, 0, int(j), re, im, work + 2 * int64_t(f.position[j])); };
-  {
-    V re[R], im[R], gM, none;
-    unroll<0, R>([&](auto kk) FS_LAMBDA { bin(columns * kk.value, re[kk.value], im[kk.value]); });
-    bin(f.points, gM, none);
-    fold_ends(re[0], gM, re[0], im[0]);
-    unroll<1, R / 2 + 1>([&](auto kk) FS_LAMBDA {
-      constexpr int k = kk.value;
-      if constexpr (2 * k == R) {
-        V br = re[k], bi = im[k];
-        fold_pair(t, columns * k, re[k], im[k], br, bi);
-      } else {
-        fold_pair(t, columns * k, re[k], im[k], re[R - k], im[R - k]);
-      }
-    });
-    finish(0, re, im);
-  }
-  if (columns % 2 == 0) {
-    const int64_t j = columns / 2;
-    V re[R], im[R];
-    unroll<0, R>([&](auto kk) FS_LAMBDA { bin(j + columns * kk.value, re[kk.value], im[kk.value]); });
-    unroll<0, (R + 1) / 2>([&](auto kk) FS_LAMBDA {
-      constexpr int k = kk.value;
-      if constexpr (2 * k + 1 == R) {
-        V br = re[k], bi = im[k];
-        fold_pair(t, j + columns * k, re[k], im[k], br, bi);
-      } else {
-        fold_pair(t, j + columns * k, re[k], im[k], re[R - 1 - k], im[R - 1 - k]);
-      }
-    });
-    finish(j, re, im);
-  }
-  for (int64_t j = 1; 2 * j < columns; ++j) {
+  for (int64_t j = 0; 2 * j <= columns; ++j) {
     V ar[R], ai[R], br[R], bi[R];
-    unroll<0, R>([&](auto kk) FS_LAMBDA {
-      constexpr int k = kk.value;
-      bin(j + columns * k, ar[k], ai[k]);
-      bin(columns - j + columns * (R - 1 - k), br[R - 1 - k], bi[R - 1 - k]);
-      fold_pair(t, j + columns * k, ar[k], ai[k], br[R - 1 - k], bi[R - 1 - k]);
-    });
+    column(j, ar, ai);
+    if (2 * j % columns != 0) {
+      column(columns - j, br, bi);
+      unroll<0, R>([&](auto kk) FS_LAMBDA {
+        constexpr int k = kk.value;
+        fold_pair(t, j + columns * k, ar[k], ai[k], br[R - 1 - k], bi[R - 1 - k]);
+      });
+      finish(columns - j, br, bi);
+    } else {  // its own mirror
+      const auto fold = [&](auto first, auto last) FS_LAMBDA {
+        unroll<first.value, (first.value + last.value) / 2 + 1>([&](auto kk) FS_LAMBDA {
+          constexpr int k = kk.value, mirror = first.value + last.value - k;
+          V cr = ar[mirror], ci = ai[mirror];
+          fold_pair(t, j + columns * k, ar[k], ai[k], cr, ci);
+          if constexpr (k != mirror) {
+            ar[mirror] = cr;
+            ai[mirror] = ci;
+          }
+        });
+      };
+      if (j == 0) {
+        V end, none;
+        bin(f.points, end, none);
+        fold_ends(ar[0], end, ar[0], ai[0]);
+        fold(Index<1>{}, Index<R - 1>{});
+      } else {
+        fold(Index<0>{}, Index<R - 1>{});
+      }
+    }
     finish(j, ar, ai);
-    finish(columns - j, br, bi);
   }
 }
 
@@ -152,9 +133,9 @@ template <int R> FS_INLINE void last_row(const Fft& f, const V* work, int q, V* 
   Dft<R>::template run<real>(re, im);
 }
 
-// Results in natural order, out[2 q + swap] = re, out[2 q + 1 - swap] = im.
-template <int R> void last_to_points(const Fft& f, const V* work, V* out, int swap) {
-  for (int q = 0; q < f.rows; ++q) {
+// Rows first, first + step, ...; results in natural order, out[2 q + swap] = re, out[2 q + 1 - swap] = im.
+template <int R> void last_to_points(const Fft& f, const V* work, V* out, int swap, int first, int step) {
+  for (int q = first; q < f.rows; q += step) {
     V re[R], im[R];
     last_row<R>(f, work, q, re, im);
     for (int m = 0; m < R; ++m) {
@@ -181,43 +162,41 @@ FS_INLINE void put(const Bins& out, int64_t q, V re, V im) {
 }
 
 // Bins q and points - q of the real transform, from points q (a) and points - q (b) of the complex one.
-FS_INLINE void put_pair(const RealFft& t, const Bins& out, int64_t q, V ar, V ai, V br, V bi) {
+FS_INLINE void put_pair(const real* post, int64_t points, const Bins& out, int64_t q, V ar, V ai, V br, V bi) {
   const V er = ar + br, ei = ai - bi;
   V or_ = ai + bi, oi = br - ar;
-  rotate_by(or_, oi, t.post + 2 * q);
+  rotate_by(or_, oi, post + 2 * q);
   put(out, q, er + or_, ei + oi);
-  put(out, t.fft->points - q, er - or_, oi - ei);
+  put(out, points - q, er - or_, oi - ei);
 }
 
-FS_INLINE void put_ends(const RealFft& t, const Bins& out, V re, V im) {  // bins 0 and n_fft / 2
+FS_INLINE void put_ends(int64_t points, const Bins& out, V re, V im) {  // bins 0 and n_fft / 2
   put(out, 0, (re + im) * real(2), V{});
-  put(out, t.fft->points, (re - im) * real(2), V{});
+  put(out, points, (re - im) * real(2), V{});
 }
 
 // The last pass and the step from the complex to the real transform in one: rows q and rows - q hold each other's
-// mirrored bins.
-template <int R> void last_to_bins(const RealFft& t, const V* work, const Bins& out, Ahead ahead) {
+// mirrored bins. Rows first, first + step, ... and their mirrors.
+template <int R>
+void last_to_bins(const RealFft& t, const V* work, Bins out, Ahead& ahead, int64_t share, int first, int step) {
   const Fft& f = *t.fft;
-  const int64_t rows = f.rows;
-  {
-    V re[R], im[R];
-    last_row<R>(f, work, 0, re, im);
-    put_ends(t, out, re[0], im[0]);
-    for (int m = 1; m <= R / 2; ++m) put_pair(t, out, rows * m, re[m], im[m], re[R - m], im[R - m]);
-  }
-  if (rows % 2 == 0) {
-    V re[R], im[R];
-    last_row<R>(f, work, int(rows / 2), re, im);
-    for (int m = 0; m < (R + 1) / 2; ++m)
-      put_pair(t, out, rows / 2 + rows * m, re[m], im[m], re[R - 1 - m], im[R - 1 - m]);
-  }
-  const int64_t share = 2 * ahead.lines / rows;
-  for (int q = 1; 2 * q < rows; ++q) {
+  const int64_t rows = f.rows, points = f.points;
+  const real* post = t.post;
+  const bool mirrored = 2 * first % step == 0;  // they are their own mirrors: half of them will do
+  for (int q = first; mirrored ? 2 * q <= rows : q < rows; q += step) {
     ahead.ask(share);
-    V ar[R], ai[R], br[R], bi[R];
-    last_row<R>(f, work, q, ar, ai);
-    last_row<R>(f, work, int(rows) - q, br, bi);
-    for (int m = 0; m < R; ++m) put_pair(t, out, q + rows * m, ar[m], ai[m], br[R - 1 - m], bi[R - 1 - m]);
+    V re[2][R], im[2][R];
+    const int of = 2 * q % int(rows) == 0 ? 0 : 1;  // the row of the mirrors
+    last_row<R>(f, work, q, re[0], im[0]);
+    if (of) last_row<R>(f, work, int(rows) - q, re[1], im[1]);
+    if (q == 0) {
+      put_ends(points, out, re[0][0], im[0][0]);
+      for (int m = 1; m <= R / 2; ++m)
+        put_pair(post, points, out, rows * m, re[0][m], im[0][m], re[0][R - m], im[0][R - m]);
+      continue;
+    }
+    for (int m = 0; m < (of ? R : (R + 1) / 2); ++m)
+      put_pair(post, points, out, q + rows * m, re[0][m], im[0][m], re[of][R - 1 - m], im[of][R - 1 - m]);
   }
 }
 
@@ -226,37 +205,51 @@ template <int R> void last_to_bins(const RealFft& t, const V* work, const Bins& 
 struct Codelet {
   void (*first_of_frames)(const Fft&, const Frames&, V*);
   void (*first_of_bins)(const RealFft&, const V*, const V*, V*);
-  void (*first_of_points)(const Fft&, const V*, V*);
   void (*middle)(const Fft&, int, V*);
-  void (*last_to_points)(const Fft&, const V*, V*, int);
-  void (*last_to_bins)(const RealFft&, const V*, const Bins&, Ahead);
+  void (*last_to_points)(const Fft&, const V*, V*, int, int, int);
+  void (*last_to_bins)(const RealFft&, const V*, Bins, Ahead&, int64_t, int, int);
 };
 
 template <int R> constexpr Codelet codelet() {
-  return {first_of_frames<R>, first_of_bins<R>, first_of_points<R>, middle<R>, last_to_points<R>, last_to_bins<R>};
+  return {first_of_frames<R>, first_of_bins<R>, middle<R>, last_to_points<R>, last_to_bins<R>};
 }
 
 const Codelet& codelet_of(int radix) {
-  static const Codelet known[] = {codelet<1>(),  codelet<2>(),  codelet<3>(),  codelet<4>(),  codelet<5>(),
-                                  codelet<6>(),  codelet<7>(),  codelet<8>(),  codelet<9>(),  codelet<10>(),
-                                  codelet<11>(), codelet<12>(), codelet<13>(), codelet<15>(), codelet<16>(),
-                                  codelet<20>(), codelet<25>(), codelet<32>()};
+  static const Codelet known[] = {
+      codelet<1>(),  codelet<2>(),  codelet<3>(),  codelet<4>(),  codelet<5>(),  codelet<6>(),  codelet<7>(),
+      codelet<8>(),  codelet<9>(),  codelet<10>(), codelet<11>(), codelet<12>(), codelet<13>(), codelet<15>(),
+      codelet<16>(), codelet<17>(), codelet<19>(), codelet<20>(), codelet<23>(), codelet<29>(), codelet<31>()};
   int i = 0;
   while (fastspec::kRadices[i] != radix) ++i;
   return known[i];
 }
 
-void middle_passes(const Fft& f, V* work) {
-  for (int level = 1; level < f.passes - 1; ++level) {
-    const auto pass = codelet_of(f.radix[level]).middle;
-    int blocks = 1;
-    for (int i = 0; i < level; ++i) blocks *= f.radix[i];
-    for (int b = 0; b < blocks; ++b) {
-      int64_t at = 0;
-      for (int i = 0, rest = b; i < level; rest /= f.radix[i++]) at += int64_t(rest % f.radix[i]) * f.pitch[i];
-      pass(f, level, work + 2 * at);
+// What follows the first pass, block by block, so that a block goes through all of it in the nearest cache. A block
+// ends in the rows first, first + step, ... of the last pass; the inner passes of blocks k and step - k, which hold
+// each other's mirrored bins, come together: last(first, step) finds the rows of both.
+template <class Last> FS_INLINE void each_block(const Fft& f, V* work, bool pairs, Last&& last) {
+  if (f.passes == 2) return last(0, 1);
+  const int blocks = f.radix[0];
+  const auto inner_passes = [&](int k) {
+    for (int level = 1, inner = 1; level < f.passes - 1; inner *= f.radix[level++]) {
+      const auto pass = codelet_of(f.radix[level]).middle;
+      for (int b = 0; b < inner; ++b) {
+        int64_t at = int64_t(k) * f.pitch[0];
+        for (int i = 1, rest = b; i < level; rest /= f.radix[i++]) at += int64_t(rest % f.radix[i]) * f.pitch[i];
+        pass(f, level, work + 2 * at);
+      }
     }
+  };
+  for (int k = 0; pairs ? 2 * k <= blocks : k < blocks; ++k) {
+    inner_passes(k);
+    if (pairs && 2 * k % blocks != 0) inner_passes(blocks - k);
+    last(k, blocks);
   }
+}
+
+void all_to_points(const Fft& f, V* work, V* out, int swap) {
+  const auto pass = codelet_of(f.radix[f.passes - 1]).last_to_points;
+  each_block(f, work, false, [&](int first, int step) { pass(f, work, out, swap, first, step); });
 }
 
 // ---- complex transforms of any length ---------------------------------------------------------------------------
@@ -269,9 +262,16 @@ int64_t complex_work_size(const Fft& f) {
 // in and out hold `points` complex vectors and may be the same.
 void complex_transform(const Fft& f, const V* in, V* work, V* out, int swap) {
   if (!f.convolution) {
-    codelet_of(f.radix[0]).first_of_points(f, in, work);
-    middle_passes(f, work);
-    codelet_of(f.radix[f.passes - 1]).last_to_points(f, work, out, swap);
+    const int columns = f.points / f.radix[0];
+    for (int k = 0; k < f.radix[0]; ++k)
+      for (int j = 0; j < columns; ++j) {
+        const V* from = in + 2 * (j + int64_t(columns) * k);
+        V* to = work + 2 * (f.position[j] + int64_t(k) * f.pitch[0]);
+        to[0] = from[0];
+        to[1] = from[1];
+      }
+    codelet_of(f.radix[0]).middle(f, 0, work);
+    all_to_points(f, work, out, swap);
     return;
   }
   // L. Bluestein, "A linear filtering approach to the computation of the discrete Fourier transform" (1970):
@@ -316,8 +316,10 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
   const bool even = t.n_fft % 2 == 0;
   if (even && !f.convolution) {
     codelet_of(f.radix[0]).first_of_frames(f, x, work);
-    middle_passes(f, work);
-    codelet_of(f.radix[f.passes - 1]).last_to_bins(t, work, out, x.ahead.half(true));
+    const auto pass = codelet_of(f.radix[f.passes - 1]).last_to_bins;
+    Ahead ahead = x.ahead.half(true);
+    const int64_t share = 2 * ahead.lines / f.rows;
+    each_block(f, work, true, [&](int first, int step) { pass(t, work, out, ahead, share, first, step); });
     return;
   }
   V* z = work;
@@ -335,11 +337,11 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
     for (int64_t q = 0; q < t.bins; ++q) put(out, q, z[2 * q], z[2 * q + 1]);
     return;
   }
-  put_ends(t, out, z[0], z[1]);
+  put_ends(f.points, out, z[0], z[1]);
   for (int64_t q = 1; 2 * q <= f.points; ++q) {
     const V* a = z + 2 * q;
     const V* b = z + 2 * (f.points - q);
-    put_pair(t, out, q, a[0], a[1], b[0], b[1]);
+    put_pair(t.post, f.points, out, q, a[0], a[1], b[0], b[1]);
   }
 }
 
@@ -349,8 +351,7 @@ void real_adjoint(const RealFft& t, V* g, const V* scale, V* work, V* out) {
   const bool even = t.n_fft % 2 == 0;
   if (even && !f.convolution) {
     codelet_of(f.radix[0]).first_of_bins(t, g, scale, work);
-    middle_passes(f, work);
-    codelet_of(f.radix[f.passes - 1]).last_to_points(f, work, out, 1);
+    all_to_points(f, work, out, 1);
     return;
   }
   for (int64_t q = 0; q < t.bins && scale; ++q) {

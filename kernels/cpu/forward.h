@@ -13,7 +13,14 @@ struct Tile {
   int64_t clip, first, frames;  // frames first .. first + frames - 1 of the clip are in the tile so far
   int64_t slot;                 // of this group in the tile
   bool complete;                // its last group
+  Part part;                    // of the rows that this task writes
 };
+
+// Rows of a tile have room for one group more, in front: there the last group of the tile before is kept.
+inline void keep_last(real* rows, int64_t count, int64_t groups, int64_t width) {
+  for (int64_t q = 0; q < count; ++q, rows += (groups + 1) * width)
+    for (int64_t i = 0; i < width; i += kLanes) *(V*)(rows + i) = *(const V*)(rows + groups * width + i);
+}
 
 // Calls visit(tile, spare) after each group. keep: the bins of all groups of a tile stay; otherwise the next group
 // takes the place of the last. spare: spare_size values that visit may use as it likes and that keep.
@@ -23,7 +30,7 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   const Layout l(f);
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const FrameTables tables(l, static_cast<const real*>(window), f.win_length, frame_scale(t));
-  const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = keep ? groups_a_tile * width : width;
+  const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = keep ? (groups_a_tile + 1) * width : width;
   const Preparation preparation(f);
   const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l), prepared = preparation.size();
   const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
@@ -35,8 +42,8 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
     real* memory = static_cast<real*>(
         fastspec::scratch(size_t(work + prepared + t.bins * pitch + reader + spare_size + kLanes) * sizeof(real)));
     V* buffer = reinterpret_cast<V*>(memory);
-    real* tile = memory + work + prepared;
-    real* spare = tile + t.bins * pitch;
+    real *rows = memory + work + prepared, *tile = keep ? rows + width : rows;
+    real* spare = rows + t.bins * pitch;
     const int64_t clip = task / runs, begin = task % runs * run * groups_a_tile;
     const int64_t end = std::min(groups, begin + run * groups_a_tile);
     Reader r(l, x, clip, spare + (spare_size + kLanes - 1) / kLanes * kLanes);
@@ -47,18 +54,22 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
       real* bins = tile + (keep ? slot * width : 0);
       const Frames frames = preparation.apply(tables.frames(r.samples(), l.n_fft, r.ahead(g)), memory + work);
       real_transform(t, frames, buffer, Bins{bins, pitch, form, eps});
-      visit(Tile{bins, tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes), slot,
-                 slot + 1 == groups_a_tile || g + 1 == end},
+      const bool ends = g + 1 == end, complete = ends || slot + 1 == groups_a_tile;
+      visit(Tile{bins, tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes), slot, complete,
+                 Part{g - slot == begin, ends}},
             spare);
+      if (keep && complete && !ends) keep_last(rows, t.bins, groups_a_tile, width);
     }
     stream_fence();
   });
 }
 
-// Groups whose tile of so many rows fills about half a megabyte, at most 128 frames.
+// Groups whose tile of so many rows fills no more than about a megabyte, at most 128 frames. Even, where there is a
+// choice: with the one in front, rows are then an odd number of vectors apart, and do not fall into the same sets of a
+// cache.
 inline int64_t groups_in_cache(const fastspec_frames& f, int64_t rows) {
-  const int64_t bytes = rows * kLanes * int64_t(sizeof(real));
-  return std::clamp<int64_t>((int64_t(512) << 10) / bytes, 1, std::min<int64_t>(128 / kLanes, groups_of(f)));
+  const int64_t pair = 2 * rows * kLanes * int64_t(sizeof(real)), groups = 2 * ((int64_t(1100) << 10) / pair);
+  return std::clamp<int64_t>(groups, 1, std::min<int64_t>(128 / kLanes, groups_of(f)));
 }
 
 }  // namespace FASTSPEC_NAMESPACE

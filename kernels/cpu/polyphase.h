@@ -80,8 +80,19 @@ template <int R> FS_INLINE void fill_columns(const real* from, real* column, int
   unroll<0, R>([&](auto i) FS_LAMBDA { *(V*)(column + i.value * pitch) = v[i.value]; });
 }
 
-// Fills unit `unit` of S with the columns of frames m .. m + kLanes - 1. line: l.line() values.
-template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t m, real* S, int64_t unit, real* line) {
+// Drops unit 0 of row h: every other moves one place to the left.
+FS_INLINE void shift_row(const Layout& l, real* S, int64_t h) {
+  V* row = reinterpret_cast<V*>(S + h * l.pitch);
+  for (int64_t u = 1; u < l.units; ++u) row[u - 1] = row[u];
+}
+inline void shift_units(const Layout& l, real* S) {
+  for (int64_t h = 0; h < l.rows; ++h) shift_row(l, S, h);
+}
+
+// Fills unit `unit` of S with the columns of frames m .. m + kLanes - 1; shift: unit 0 is dropped first. line:
+// l.line() values.
+template <class Sample>
+void fill_unit(const Layout& l, const Sample* x, int64_t m, real* S, int64_t unit, real* line, bool shift = false) {
   const int64_t first = l.hop * m - l.pad, last = first + l.hop * (kLanes - 1) + l.rows;
   const real* from = nullptr;
   int64_t step = l.hop;
@@ -109,6 +120,7 @@ template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t
   }
   real* column = S + unit * kLanes;
   if (l.rows < kLanes) {
+    if (shift) shift_units(l, S);
     if (step == 2) return fill_columns<2>(from, column, l.pitch);
     if (step == 4) return fill_columns<4>(from, column, l.pitch);
     if (step == 8) return fill_columns<8>(from, column, l.pitch);
@@ -117,21 +129,14 @@ template <class Sample> void fill_unit(const Layout& l, const Sample* x, int64_t
     return;
   }
   for (int64_t h = 0; h < l.rows; h += kLanes) {
+    if (shift)  // here, where the rows' cache lines are wanted anyway
+      for (int64_t i = h; i < std::min(h + kLanes, l.rows); ++i) shift_row(l, S, i);
     h = std::min(h, l.rows - kLanes);  // the last tile overlaps the one before
     V v[kLanes];
     unroll<0, kLanes>([&](auto i) FS_LAMBDA { v[i.value] = load(from + step * i.value + h); });
     transpose(v);
     unroll<0, kLanes>([&](auto i) FS_LAMBDA { *(V*)(column + (h + i.value) * l.pitch) = v[i.value]; });
   }
-}
-
-// Drops unit 0: every other moves one place to the left.
-inline void shift_units(const Layout& l, real* S) {
-  for (int64_t u = 1; u < l.units; ++u)  // the outer loop: the inner one is then no call of memmove a row
-    for (int64_t h = 0; h < l.rows; ++h) {
-      V* row = reinterpret_cast<V*>(S + h * l.pitch);
-      row[u - 1] = row[u];
-    }
 }
 
 // The polyphase matrix of one clip, moved along it a group of kLanes frames at a time.
@@ -142,11 +147,10 @@ class Reader {
   static int64_t memory(const Layout& l) { return l.size() + l.line(); }
 
   void start(int64_t group) {
-    for (int64_t u = 0; u < l_.units; ++u) fill((group + u) * kLanes, u);
+    for (int64_t u = 0; u < l_.units; ++u) fill((group + u) * kLanes, u, false);
   }
   void advance(int64_t group) {  // from group - 1
-    shift_units(l_, S_);
-    fill((group + l_.units - 1) * kLanes, l_.units - 1);
+    fill((group + l_.units - 1) * kLanes, l_.units - 1, true);
   }
   const real* samples() const { return S_; }
   // What the next advance() will read of the clip.
@@ -158,11 +162,11 @@ class Reader {
   }
 
  private:
-  void fill(int64_t m, int64_t unit) {
+  void fill(int64_t m, int64_t unit, bool shift) {
     if (x_.int16)
-      fill_unit(l_, static_cast<const int16_t*>(x_.data) + clip_ * x_.stride, m, S_, unit, line_);
+      fill_unit(l_, static_cast<const int16_t*>(x_.data) + clip_ * x_.stride, m, S_, unit, line_, shift);
     else
-      fill_unit(l_, static_cast<const real*>(x_.data) + clip_ * x_.stride, m, S_, unit, line_);
+      fill_unit(l_, static_cast<const real*>(x_.data) + clip_ * x_.stride, m, S_, unit, line_, shift);
   }
   const Layout& l_;
   const fastspec::Samples& x_;
@@ -173,7 +177,13 @@ class Reader {
 // Results larger than the caches go past them; smaller ones stay for whoever reads them next.
 inline bool past_caches(int64_t values) { return values * int64_t(sizeof(real)) > (int64_t(4) << 20); }
 
-inline void write_row(real* to, const real* from, int64_t count, bool past) {
+// A row may come in parts: the part that begins it is marked so, and the one that ends it. Past the caches whole
+// vectors go alone, as a line written by halves costs more than several: what a part leaves over is written with the
+// next, which therefore finds the last kLanes values of this one in front of its own.
+struct Part {
+  bool begins = true, ends = true;
+};
+inline void write_row(real* to, const real* from, int64_t count, bool past, Part part = {}) {
   int64_t i = 0;
   if (!past) {
     for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
@@ -181,9 +191,13 @@ inline void write_row(real* to, const real* from, int64_t count, bool past) {
     return;
   }
   const int64_t misaligned = int64_t(reinterpret_cast<uintptr_t>(to) % sizeof(V)) / int64_t(sizeof(real));
-  for (const int64_t head = std::min(count, (kLanes - misaligned) % kLanes); i < head; ++i) to[i] = from[i];
+  if (part.begins)
+    for (const int64_t head = std::min(count, (kLanes - misaligned) % kLanes); i < head; ++i) to[i] = from[i];
+  else
+    i = -misaligned;
   for (; i + kLanes <= count; i += kLanes) stream(to + i, load(from + i));
-  for (; i < count; ++i) to[i] = from[i];
+  if (part.ends)
+    for (; i < count; ++i) to[i] = from[i];
 }
 
 // ---- lanes to clip ----------------------------------------------------------------------------------------------

@@ -48,9 +48,10 @@ constexpr real kTiny = kSingle ? real(1.17549435e-38) : real(2.2250738585072014e
 FS_INLINE V square_root(V p) {
 #if defined(__AVX512F__) && FASTSPEC_VECTOR_BYTES == 64
   if constexpr (kSingle) {
-    const V y = (V)_mm512_rsqrt14_ps((__m512)(V)(p < kTiny ? splat(kTiny) : p));
-    const V m = p * y, e = real(1) - m * y;
-    return p == real(INFINITY) ? p : m + (m * real(0.5)) * e;
+    const V y = (V)_mm512_rsqrt14_ps((__m512)p);
+    const V m = p * y, e = real(1) - m * y, root = m + (m * real(0.5)) * e;
+    // Where p is zero (kind 2), +0 (action 8); where it is +infinity (kind 5), itself (action 1): root is NaN there.
+    return (V)_mm512_fixupimm_ps((__m512)root, (__m512)p, _mm512_set1_epi32(8 << 4 * 2 | 1 << 4 * 5), 0);
   }
 #elif defined(__AVX2__) && FASTSPEC_VECTOR_BYTES == 32
   if constexpr (kSingle) {

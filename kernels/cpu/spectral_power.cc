@@ -18,28 +18,31 @@ void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const 
 
   const auto write_bins = [&, ending](const Tile& tile, real*) {
     if (!tile.complete) return;
-    V* bin = reinterpret_cast<V*>(tile.first_bins);
-    const int64_t vectors = bins * tile.pitch / kLanes;
-    if (ending.general_power())
-      for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.raise(bin[i]);
-    if (ending.logarithm())
-      for (int64_t i = 0; i < vectors; ++i) bin[i] = ending.compress(bin[i]);
     real* out = out_of(tile);
-    for (int64_t q = 0; q < rows; ++q, out += f.frames)
-      write_row(out, tile.first_bins + (q < bins ? q : f.n_fft - q) * tile.pitch, tile.frames, past);
+    for (int64_t q = 0; q < rows; ++q, out += f.frames) {
+      real* row = tile.first_bins + (q < bins ? q : f.n_fft - q) * tile.pitch;
+      V* bin = reinterpret_cast<V*>(row);
+      if (q < bins && ending.general_power())
+        for (int64_t i = 0; i <= tile.slot; ++i) bin[i] = ending.raise(bin[i]);
+      if (q < bins && ending.logarithm())
+        for (int64_t i = 0; i <= tile.slot; ++i) bin[i] = ending.compress(bin[i]);
+      write_row(out, row, tile.frames, past, tile.part);
+    }
   };
 
   // A band reads its bins at once, while they are in the nearest cache; rows of bands gather in spare memory.
-  const int64_t groups = groups_in_cache(f, bank.bands > 0 ? rows : bins), pitch = groups * kLanes;
+  const int64_t groups = groups_in_cache(f, bank.bands > 0 ? rows : bins), pitch = (groups + 1) * kLanes;
   const auto write_bands = [&, ending, bank](const Tile& tile, real* band_rows) {
     V* bin = reinterpret_cast<V*>(tile.bins);
     if (ending.general_power())
       for (int64_t q = 0; q < bins; ++q) bin[q] = ending.raise(bin[q]);
-    V* to = reinterpret_cast<V*>(band_rows) + tile.slot;
-    for (int64_t k = 0; k < rows; ++k, to += groups) *to = ending.compress(band(bank, k, bin));
+    V* to = reinterpret_cast<V*>(band_rows) + 1 + tile.slot;
+    for (int64_t k = 0; k < rows; ++k, to += groups + 1) *to = ending.compress(band(bank, k, bin));
     if (!tile.complete) return;
     real* out = out_of(tile);
-    for (int64_t k = 0; k < rows; ++k, out += f.frames) write_row(out, band_rows + k * pitch, tile.frames, past);
+    for (int64_t k = 0; k < rows; ++k, out += f.frames)
+      write_row(out, band_rows + kLanes + k * pitch, tile.frames, past, tile.part);
+    if (!tile.part.ends) keep_last(band_rows, rows, groups, kLanes);
   };
 
   if (bank.bands > 0)

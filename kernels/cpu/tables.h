@@ -5,7 +5,7 @@
 namespace fastspec {
 
 constexpr int kMaxPasses = 18;
-constexpr int kRadices[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 20, 25, 32};
+constexpr int kRadices[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 19, 20, 23, 29, 31};
 
 // A complex transform of `points` as passes of codelets, radix[0] first. Between the passes element
 // (k0, k1, ..., n_last) lies at sum(k_i pitch[i]) + n_last of the work buffer: residues found so far outside, what is
@@ -18,7 +18,7 @@ template <class T> struct FftTables {
   const int* position;           // [points / radix[0]]: offset of element j inside a block
   const int* row;  // [points / radix[last]]: offset of the last pass's row that ends in bins row + k * rows
   int rows;        // points / radix[last]
-  // Bluestein, for a prime factor above 13: a cyclic convolution of convolution->points. Null otherwise.
+  // Bluestein, for a prime factor above 31: a cyclic convolution of convolution->points. Null otherwise.
   const FftTables* convolution;
   const T* chirp;           // [points]: exp(-i pi n^2 / points) as (cos, sin)
   const T* chirp_spectrum;  // [convolution->points]: transform of the inverse chirp / its length, (re, im)

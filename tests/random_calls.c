@@ -1,0 +1,123 @@
+/* Random calls of the C interface, good and bad, for `make test-c` to run under AddressSanitizer and UBSan: arrays are
+ * exactly as long as the header says, so that a byte too far is seen. Values are checked by check.c and the Python
+ * tests; here every call must return, with OK or BAD_ARGUMENT, and leave no NaN behind where all samples are finite. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fastspec.h"
+
+static uint64_t state = 1;
+static int64_t below(int64_t n) { /* 0 .. n - 1 */
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (int64_t)((state >> 33) % (uint64_t)n);
+}
+static int64_t hostile(int64_t usual) { /* now and then something that is refused, or asks for nothing */
+  const int64_t odd[] = {-1, 0, INT64_MAX, INT64_MIN, (int64_t)1 << 62};
+  return below(20) ? usual : odd[below(5)];
+}
+
+static void* array(int64_t count, int dtype) {
+  const size_t size = dtype == FASTSPEC_F64 ? 8 : dtype == FASTSPEC_F32 ? 4 : 2;
+  char* made = malloc(count > 0 ? (size_t)count * size : 1);
+  for (int64_t i = 0; i < count; ++i) {
+    const double v = (double)below(2001) / 1000 - 1;
+    if (dtype == FASTSPEC_F64) ((double*)made)[i] = v;
+    if (dtype == FASTSPEC_F32) ((float*)made)[i] = (float)v;
+    if (dtype == FASTSPEC_I16) ((int16_t*)made)[i] = (int16_t)(v * 32767);
+  }
+  return made;
+}
+
+static int failures = 0, done = 0;
+static void expect(const char* what, int status, const void* out, int64_t count, int dtype) {
+  int bad = status != FASTSPEC_OK && status != FASTSPEC_BAD_ARGUMENT;
+  for (int64_t i = 0; status == FASTSPEC_OK && i < count; ++i)
+    bad |= isnan(dtype == FASTSPEC_F64 ? ((const double*)out)[i] : ((const float*)out)[i]);
+  if (bad) printf("%s: %s\n", what, status ? fastspec_status_string(status) : "NaN"), ++failures;
+  done += status == FASTSPEC_OK;
+}
+
+static void framed(void) {
+  const int64_t sizes[] = {2, 3, 8, 17, 31, 34, 37, 60, 64, 74, 128, 200, 255, 256, 400, 506, 1024};
+  const int64_t n = sizes[below(17)], T = 1 + below(3000), hop = 1 + below(n + 9), pad = below(2) ? below(n) : 0;
+  const int64_t room = T + 2 * pad - n, M = room < 0 ? 0 : below(room / hop + 2), B = 1 + below(3);
+  fastspec_frames f = {B, T, M, n, hop, 1 + below(n), pad, (int)below(5), (int)below(2), (int)below(2), 1 + (int)below(3),
+                       below(4) == 0, below(4) ? 0 : 0.97};
+  const int dtype = f.dtype, x_dtype = below(4) ? dtype : FASTSPEC_I16;
+  const int64_t F = f.onesided ? n / 2 + 1 : n, K = below(2) ? 1 + below(9) : 0, rows = K ? K : F, stride = T + below(5);
+  int32_t start[9], count[9], offset[9];
+  for (int k = 0; k < K; ++k) {
+    start[k] = (int32_t)below(n / 2 + 1);
+    count[k] = (int32_t)below(n / 2 + 2 - start[k]);
+    offset[k] = k ? offset[k - 1] + count[k - 1] : 0;
+  }
+  void* weights = array(K ? offset[K - 1] + count[K - 1] : 0, dtype);
+  const fastspec_bank bank = {K, start, count, offset, weights};
+  const double powers[] = {1, 2, 0.7};
+  const fastspec_ending ending = {powers[below(3)], 1e-3, 1, 2, 1, K ? 0 : (int)below(3), 1};
+  void *x = array((B - 1) * stride + T, x_dtype), *window = array(f.win_length, dtype), *y = array(2 * B * F * M, dtype);
+  void *out = array(B * rows * M, dtype), *back = array(B * T, dtype), *grad = array(f.win_length, dtype);
+  void *gain = array(T, dtype), *previous = array(2 * B * M, dtype);
+  fastspec_frames g = f; /* the arrays are those of f */
+  int64_t* const field[] = {&g.batch, &g.samples, &g.frames, &g.n_fft, &g.hop, &g.win_length, &g.pad};
+  int64_t* const one = field[below(7)];
+  *one = hostile(*one);
+  expect("frame_transform", fastspec_frame_transform(&g, x, stride, x_dtype, window, y), y, 2 * B * F * M, dtype);
+  expect("spectral_power", fastspec_spectral_power(&g, x, stride, x_dtype, window, &bank, &ending, out), out,
+         B * rows * M, dtype);
+  expect("backward",
+         fastspec_spectral_power_backward(&g, out, x, stride, x_dtype, window, &bank, &ending, below(3) ? back : NULL,
+                                          below(3) ? grad : NULL),
+         back, B * T, dtype);
+  expect("overlap_add", fastspec_overlap_add(&g, y, window, back), back, B * T, dtype);
+  expect("basis_grad", fastspec_basis_grad(&g, x, stride, x_dtype, y, grad), grad, f.win_length, dtype);
+  expect("inverse", fastspec_inverse(&g, y, F * M, window, gain, back), back, B * T, dtype);
+  expect("restore", fastspec_restore_magnitude(B * M, dtype, f.threads, y, previous, out, 0.5), previous, 2 * B * M,
+         dtype);
+  free(weights), free(x), free(window), free(y), free(out), free(back), free(grad), free(gain), free(previous);
+}
+
+static void dense(void) {
+  const int64_t N = 1 + below(300), R = 1 + below(12), T = N + below(2000), hop = 1 + below(N + 9), B = 1 + below(3);
+  const int64_t M = (T - N) / hop + 1;
+  const int dtype = (int)below(2);
+  int64_t start[12], stop[12], offset[12], taps = 0;
+  for (int r = 0; r < R; ++r) {
+    start[r] = below(N);
+    stop[r] = start[r] + 1 + below(N - start[r]);
+    offset[r] = taps;
+    taps += stop[r] - start[r];
+  }
+  fastspec_rows rows = {R, taps, start, stop, offset, dtype, 1 + (int)below(3)};
+  const fastspec_frames f = {B, T, M, N, hop, N, 0, FASTSPEC_PAD_NONE, 1, dtype, 2, 0, 0};
+  const fastspec_ending ending = {2, 0, 1, 0, 1, 0, 0};
+  const fastspec_tile tile = {hostile(B), hostile(M), hostile(hop), hostile(T)};
+  const int same = tile.clips == B && tile.frames == M && tile.hop == hop && tile.stride == T;
+  const int refused = tile.clips < 1 || tile.frames < 1 || tile.hop < 1 || tile.stride < 0 || tile.stride > (int64_t)1 << 60 ||
+                      tile.clips > (int64_t)1 << 60 || tile.frames > (int64_t)1 << 60 || tile.hop > (int64_t)1 << 60;
+  void *x = array(B * T, dtype), *basis = array(2 * taps, dtype), *y = array(2 * B * R * M, dtype);
+  void *out = array(B * R * M, dtype), *back = array(B * T, dtype), *panels = array(fastspec_dense_size(&rows, hop), dtype);
+  expect("rows", fastspec_rows_transform(&f, x, T, dtype, &rows, basis, y, &ending, out), out, B * R * M, dtype);
+  expect("rows_overlap_add", fastspec_rows_overlap_add(&f, y, &rows, basis, back), back, B * T, dtype);
+  expect("pack", fastspec_dense_pack(&rows, hop, basis, panels), basis, 2 * taps, dtype);
+  if (same || refused) {
+    expect("dense", fastspec_dense_transform(&rows, &tile, x, panels, y), y, same ? 2 * B * R * M : 0, dtype);
+    expect("gradient", fastspec_dense_gradient(&rows, &tile, x, y, panels), panels, 0, dtype);
+  }
+  expect("unpack", fastspec_dense_unpack(&rows, hop, panels, basis), basis, 2 * taps, dtype);
+  offset[below(R)] = INT64_MAX - 1; /* must be seen without an overflow */
+  failures += fastspec_dense_pack(&rows, hop, basis, panels) != FASTSPEC_BAD_ARGUMENT;
+  free(x), free(basis), free(y), free(out), free(back), free(panels);
+}
+
+int main(int argc, char** argv) {
+  const int64_t rounds = argc > 1 ? atol(argv[1]) : 1000;
+  const char* const levels[] = {"avx512", "avx2", "neon", "baseline"};
+  for (int64_t i = 0; i < rounds; ++i) {
+    fastspec_set_simd_level(levels[below(4)]); /* those that are not here are refused */
+    below(3) ? framed() : dense();
+  }
+  printf("%lld rounds, %d calls done, %d failures\n", (long long)rounds, done, failures);
+  return failures != 0;
+}
