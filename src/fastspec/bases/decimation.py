@@ -25,6 +25,8 @@ from .windows import get_window
 RIPPLE = 3e-6  # of the half-band filter, which gets as many taps as that needs
 EXTRA = 3  # taps that a projected row is longer than its kernel, on each side
 MARGIN = 16.0  # least u = (sr / 2D - f) l / sr for a rate to be tried: the floor of the error is 0.1 u^-2.5 (Hann)
+TOLERANCE = 4e-5  # of a row, in the mean over white noise: so the few frames of a clip stay within 1e-4
+OVERALL = 0.6  # share of that allowed to the root mean square over an octave's rows
 OVERSAMPLED = 2.5  # an octave is analysed where its top bin lies below 1 / OVERSAMPLED of the rate
 
 
@@ -92,7 +94,8 @@ class Projection:
     """
 
     def __init__(self, h: NDArray[np.float64], step: int, longest: int):
-        self.h, self.step = h, step
+        self.step, self.reach = step, (len(h) - 1) // 2
+        self.transformed = np.fft.fft(h, 1 << (longest + len(h) - 2).bit_length())
         size = longest // step + 2 * EXTRA + 3
         lags = _convolve(h, h[::-1])[len(h) - 1 :: step]
         column = np.zeros(size)
@@ -108,8 +111,9 @@ class Projection:
         Returns:
             The decimated offset of each row's first tap from that sample, the taps, and the largest relative error.
         """
-        correlation = _convolve(taps, self.h)  # index i: shift first - (len(h) - 1) / 2 + i
-        origin = first - (len(self.h) - 1) // 2
+        spectrum = np.fft.fft(taps, len(self.transformed)) * self.transformed
+        correlation = np.fft.ifft(spectrum)[: len(taps) + 2 * self.reach]  # index i: shift first - reach + i
+        origin = first - self.reach
         energy = float(np.sum(np.abs(taps) ** 2))
         firsts, rows, worst = [], [], 0.0
         for phase in phases:
@@ -119,11 +123,11 @@ class Projection:
             inside = (index >= 0) & (index < len(correlation))
             b = np.where(inside, correlation[np.clip(index, 0, len(correlation) - 1)], 0.0)
             inverse = self.inverse[: len(b), : len(b)]
-            part = inverse @ b
-            kept = float(np.vdot(part, part).real)
+            part = inverse @ b.view(np.float64).reshape(-1, 2)  # real and imaginary, so that the inverse stays real
+            kept = float(np.sum(part**2))
             worst = max(worst, math.sqrt(max(energy - kept, 0.0) / energy))
             firsts.append(low)
-            rows.append(inverse.T @ part)
+            rows.append(np.ascontiguousarray(inverse.T @ part).view(np.complex128)[:, 0])
         return firsts, rows, worst
 
 
@@ -152,11 +156,11 @@ class Octaves:
 
 
 @functools.lru_cache(maxsize=32)
-def octaves(spec: ConstantQ, hop_length: int, tolerance: float = 1e-4) -> Octaves | None:
+def octaves(spec: ConstantQ, hop_length: int, tolerance: float = TOLERANCE) -> Octaves | None:
     """The cheapest levels whose rows are all within `tolerance` of the direct ones; None when decimation never is.
 
     An octave is decimated as far as ``OVERSAMPLED`` and ``MARGIN`` allow, then less while its error is too large: a
-    row's more than `tolerance`, or their root mean square more than a quarter of it.
+    row's more than `tolerance`, or their root mean square more than OVERALL of it.
     """
     rows = cqt_rows(spec)
     f, length, rate = spec.frequencies, spec.lengths, spec.sample_rate
@@ -178,17 +182,20 @@ def octaves(spec: ConstantQ, hop_length: int, tolerance: float = 1e-4) -> Octave
 
     levels, worst = [], 0.0
     for low, high, step in groups:
-        while True:
+        level = Level(1, (low, high), 1, Rows(rows.first[low:high], rows.taps[low:high]))
+        while step > 1:
+            longest = max(len(t) for t in rows.taps[low:high])
+            project = Projection(cascade(h, step.bit_length() - 1), step, longest)
             # the shortest row first: halving the step gains a factor of 6 (Hann), so far-off windows are given up
-            error = _level(rows, high - 1, high, step, h, step)[1].max()
+            error = project(rows.first[high - 1], rows.taps[high - 1], (0,))[2]
             if error <= tolerance:
-                level, errors = _level(rows, low, high, step, h, hop_length)
-                error = max(errors.max(), 4 * np.sqrt(np.mean(errors**2)))
+                found, errors = _level(rows, low, high, hop_length, project)
+                error = max(errors.max(), np.sqrt(np.mean(errors**2)) / OVERALL)
                 if error <= tolerance:
+                    level, worst = found, max(worst, float(errors.max()))
                     break
             step = step // 2 if error <= 10 * tolerance else 1
         levels.append(level)
-        worst = max(worst, float(errors.max()))
     if all(level.step == 1 for level in levels):
         return None
     return Octaves(h, _joined(levels), worst)
@@ -207,20 +214,15 @@ def _ripple(h: NDArray, passband: float) -> float:
     return float(np.abs(1 - np.cos(2 * np.pi * np.outer(np.linspace(0, passband, 256), n)) @ h).max())
 
 
-def _level(rows: Rows, low: int, high: int, step: int, h: NDArray, hop: int) -> tuple[Level, NDArray]:
-    """The rows low to high at 1 / step of the rate, and their relative errors."""
-    if step == 1:
-        return Level(1, (low, high), 1, Rows(rows.first[low:high], rows.taps[low:high])), np.zeros(high - low)
-    longest = max(len(t) for t in rows.taps[low:high])
-    project = Projection(cascade(h, step.bit_length() - 1), step, longest)
+def _level(rows: Rows, low: int, high: int, hop: int, project: Projection) -> tuple[Level, NDArray]:
+    """The rows low to high at the projection's rate, and their relative errors."""
+    step, errors = project.step, []
     count = step // math.gcd(hop, step)
     centres = [p * hop for p in range(count)]
-    errors = []
     firsts: list[list[int]] = [[] for _ in centres]
     taps: list[list[Complex]] = [[] for _ in centres]
     for k in range(low, high):
-        phases = tuple(c % step for c in centres)
-        first, rows_k, error = project(rows.first[k], rows.taps[k], phases)
+        first, rows_k, error = project(rows.first[k], rows.taps[k], tuple(c % step for c in centres))
         errors.append(error)
         for p, c in enumerate(centres):
             firsts[p].append(first[p] + c // step)
