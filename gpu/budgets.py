@@ -64,16 +64,11 @@ COSTS = {
     "1024/256 magnitude, backward": Cost(1900, 450, 1.05),
     "1024/256 log-mel 80, backward": Cost(1900, 555, 1.05),
 }
-"""By the name of the workload. Set before the kernels were written: clocks and conflicts of 400 and 1024, instructions
-of the backward. The others are what the kernels took, and 5%."""
-
-MISSED = {
-    "1024/256 log-mel 80": "by less than one clock",
-    "1024/256 magnitude, backward": "1,946 instructions: 2% over",
-    "1024/256 log-mel 80, backward": "2,136 instructions: the transposed filterbank costs 190",
-}
-"""Costs that are over their budget as it was first set, and what they go to."""
-ALLOWANCE = 1.15
+"""By the name of the workload, launched as in a large batch (STEADY there). Set before the kernels were written: clocks
+and conflicts of 400 and 1024, instructions of the backward. The others are what the kernels took of a short clip, and
+5%."""
+GENERAL_HOP = 1.25
+"""Instructions and clocks at a hop that no build is special for, over those at the usual hop: at most."""
 
 
 def ceiling(expression: str, arch: str) -> Ceiling:

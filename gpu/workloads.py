@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from fastspec import _launch, bases
-from fastspec.ops import spectral_power
+from fastspec.ops import _cuda_warp, spectral_power
 from fastspec.plan import Ending, FramePlan
 
 from .engine import PtxEngine, Recorder, Use
 from .ptx import Counts
 from .roofline import Sizes
 
-FRAMES = 480
-"""Of one clip: what is executed, with its two edges; whole tiles of every kernel (32 or 48 frames a block)."""
+SHORT = 480
+"""Frames of one clip that is alone on the GPU: every block takes one tile (backward: as few as its halo is worth)."""
+STEADY = 768
+"""Frames of the clip that stands for a large batch: blocks take as many tiles in turn as they ever do, and every run is
+whole (32, 64, 96 or 128 frames a block forward). The clip's two edges are in it still."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,12 @@ class Workload:
     def name(self) -> str:
         kind = f"log-mel {self.bands}" if self.bands else "magnitude"
         return f"{self.n_fft}/{self.hop} {kind}" + (", backward" if self.backward else "")
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether its blocks take several tiles in turn where there are many: those of the kernels by warps."""
+        core = _cuda_warp.CORES.get(self.n_fft)
+        return core is not None and (core.backward or not self.backward)
 
     @property
     def plan(self) -> FramePlan:
@@ -85,17 +95,29 @@ class Workload:
 
 @dataclass(frozen=True)
 class Measured:
-    """One workload executed: its launches, and what a frame of it costs."""
+    """One workload executed: its launches, and what a frame of it costs in a clip of so many frames."""
 
     workload: Workload
     uses: tuple[Use, ...]
     counts: Counts
     each: tuple[Counts, ...]
     error: float
+    frames: int
 
 
-def execute(workload: Workload, frames: int = FRAMES) -> Measured:
-    """Run it as PTX; the error is the largest against float64, over the largest value (log: absolute)."""
+def execute(workload: Workload, steady: bool = True) -> Measured:
+    """Run it as PTX; the error is the largest against float64, over the largest value (log: absolute).
+
+    Args:
+        steady: launched as in a large batch, where that makes a difference; else as one short clip is.
+    """
+    if steady and workload.in_turn:
+        with patch.object(_cuda_warp, "BLOCKS", 1):
+            return _execute(workload, STEADY)
+    return _execute(workload, SHORT)
+
+
+def _execute(workload: Workload, frames: int) -> Measured:
     forward, run = workload.run(frames)
     engine = PtxEngine()
     if workload.backward:  # it computes the spectrum again from the samples, so its forward need not run
@@ -113,7 +135,7 @@ def execute(workload: Workload, frames: int = FRAMES) -> Measured:
     truth = true_run()
     largest = 1.0 if workload.bands and not workload.backward else float(truth.abs().max())
     error = float((result.double() - truth).abs().max()) / largest
-    return Measured(workload, tuple(engine.uses), total, each, error)
+    return Measured(workload, tuple(engine.uses), total, each, error, frames)
 
 
 FORWARD = (
@@ -130,11 +152,16 @@ FORWARD = (
 )
 BACKWARD = tuple(replace(each, backward=True) for each in FORWARD)
 HOPS = (
-    Workload(400, 100, sample_rate=16000),
+    Workload(400, 161, sample_rate=16000),
     Workload(400, 147, 80, sample_rate=16000),
-    Workload(1024, 200),
-    Workload(1024, 300, 80),
+    Workload(512, 161),
+    Workload(512, 125, 80),
+    Workload(1024, 250),
+    Workload(1024, 441, 80),
     Workload(2048, 441),
+    Workload(2048, 441, 128),
+    Workload(1024, 250, backward=True),
+    Workload(1024, 250, 80, backward=True),
 )
 """The same lengths at hops that no build is special for."""
 GENERAL = (Workload(600, 150), Workload(1000, 250, 80), Workload(960, 240, 80, backward=True))
