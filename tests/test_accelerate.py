@@ -67,7 +67,7 @@ class NnAudioModel(nn.Module):
 
 
 MODELS = {
-    "panns": (Cnn14, {"spectrogram_extractor"}),
+    "panns": (Cnn14, {"spectrogram_extractor", "logmel_extractor"}),
     "ast": (Ast, {"front_end.0"}),
     "nnaudio": (NnAudioModel, {"mel", "cqt", "mfcc.melspec_layer"}),
     "nnaudio-trainable": (lambda: NnAudioModel(True), {"mel", "cqt", "mfcc.melspec_layer"}),
@@ -122,6 +122,76 @@ def test_runs_are_fused():
     with torch.no_grad():
         front[1].fb.zero_()
     torch.testing.assert_close(front(clips()).max(), torch.tensor(-100.0))
+
+
+LOGMEL = {
+    "PANNs": {"top_db": None},
+    "limited": {"ref": 0.5, "amin": 1e-6, "top_db": 30.0},
+    "linear": {"is_log": False},
+    "trained": {"freeze_parameters": False, "top_db": 60.0},
+}
+
+
+@pytest.mark.parametrize("name", LOGMEL)
+def test_torchlibrosa_in_a_sequence_is_one_kernel(name):
+    logmel = torchlibrosa.LogmelFilterBank(sr=16000, n_fft=512, n_mels=40, **LOGMEL[name])
+    front = nn.Sequential(torchlibrosa.Spectrogram(512, 160), logmel)
+    x, before = clips().requires_grad_(), copy.deepcopy(front)
+    want = before(x)
+    (want_grad,) = torch.autograd.grad(want.square().mean(), x)
+    report = fastspec.accelerate(front, clips())
+    assert [row.what for row in report.swapped] == ["Spectrogram → LogmelFilterBank"]
+    assert "identities" in str(report)
+    have = front(x)
+    (grad,) = torch.autograd.grad(have.square().mean(), x, retain_graph=True)
+    assert have.shape == want.shape == (2, 1, 101, 40)
+    assert (have - want).abs().max() <= 1e-4 * want.abs().max()
+    assert (grad - want_grad).norm() <= 1e-3 * want_grad.norm()
+    if name == "trained":
+        have.square().mean().backward()
+        before(x).square().mean().backward()
+        assert (front[1].melW.grad - before[1].melW.grad).norm() <= 1e-3 * before[1].melW.grad.norm()
+    assert report.undo() is front
+    assert torch.equal(front(x), want)
+
+
+def test_panns_without_an_example():
+    assert {row.path for row in fastspec.accelerate(Cnn14()).swapped} == MODELS["panns"][1]
+
+
+def test_double_and_an_optimizer_survive_undo():
+    options = {"sr": 16000, "n_fft": 256, "n_mels": 20, "verbose": False}
+    model = nn.Sequential(nnaudio.MelSpectrogram(**options, trainable_mel=True, trainable_STFT=True)).double()
+    x = clips(4000).double()
+    plain = copy.deepcopy(model)
+    report = fastspec.accelerate(model, x)
+    assert report.swapped
+    for m in (model, plain):
+        optimizer = torch.optim.SGD(m.parameters(), lr=1e-3)
+        m(x).mean().backward()
+        optimizer.step()
+    assert torch.isfinite(model(x)).all()
+    for have, want in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(have, want, rtol=1e-5, atol=1e-9)
+    model.float()
+    report.undo()
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    torch.testing.assert_close(model(x.float()), plain.float()(x.float()), rtol=1e-4, atol=1e-6)
+    front = nn.Sequential(TA.MelSpectrogram(n_mels=20))
+    report = fastspec.accelerate(front)
+    front.double()
+    y = front(x)
+    assert y.dtype == torch.float64
+    assert torch.equal(report.undo()(x).argmax(), y.argmax())
+    assert front[0].mel_scale.fb.dtype == torch.float64
+
+
+def test_an_accelerated_model_is_exported():
+    model = nn.Sequential(TA.MelSpectrogram(n_mels=20), TA.AmplitudeToDB()).eval()
+    want = model(clips())
+    fastspec.accelerate(model)
+    exported = torch.export.export(model, (clips(),)).module()
+    assert (exported(clips()) - want).abs().max() <= 1e-4 * want.abs().max()
 
 
 ALONE = {

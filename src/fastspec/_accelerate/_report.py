@@ -15,7 +15,7 @@ class Row:
 
     Attributes:
         path: name in the model, as of ``named_modules``; "" is the model itself.
-        what: class, or classes, that were there.
+        what: class, or classes, that were there; of several, the first does the work now, the others are identities.
         swapped: whether fastspec runs now.
         reason: of a refusal.
         difference: largest error relative to the largest value of the original.
@@ -75,10 +75,11 @@ class Report:
         table = Table("module", "was", "now", "max difference", "speed-up", "memory")
         for row in self.rows:
             memory = "" if row.memory is None else " → ".join(f"{m / 2**20:.1f} MiB" for m in row.memory)
+            ours = "fastspec, then identities" if " → " in row.what else "fastspec"
             table.add_row(
                 row.path or "(model)",
                 row.what,
-                "fastspec" if row.swapped else f"as it was: {row.reason}",
+                ours if row.swapped else f"as it was: {row.reason}",
                 "" if row.difference is None else f"{row.difference:.1e}",
                 "" if row.speedup is None else f"{row.speedup:.1f}x",
                 memory,

@@ -6,6 +6,7 @@ buffers and every attribute, and a checkpoint loads as before. The libraries are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +127,18 @@ def torchlibrosa_spectrogram(m: Any, input: Tensor) -> Tensor:
     return _librosa(m.stft, input, m.power)
 
 
+def torchlibrosa_logmel(m: Any, input: Tensor) -> Tensor:
+    """[..., M, F] to [..., M, K]."""
+    return _librosa_log(m, torch.matmul(input, m.melW))
+
+
+def _librosa_log(m: Any, mel: Tensor) -> Tensor:
+    if not m.is_log:
+        return mel
+    y = 10.0 * (mel.clamp(min=m.amin).log10() - math.log10(max(m.amin, m.ref)))
+    return y if m.top_db is None else y.clamp(min=y.detach().amax() - m.top_db)  # below the batch's largest value
+
+
 SWAPS: dict[tuple[str, str], Forward] = {
     ("torchaudio", "Spectrogram"): torchaudio_spectrogram,
     ("torchaudio", "MelSpectrogram"): torchaudio_mel,
@@ -133,6 +146,7 @@ SWAPS: dict[tuple[str, str], Forward] = {
     ("torchaudio", "LFCC"): torchaudio_lfcc,
     ("torchlibrosa", "STFT"): torchlibrosa_stft,
     ("torchlibrosa", "Spectrogram"): torchlibrosa_spectrogram,
+    ("torchlibrosa", "LogmelFilterBank"): torchlibrosa_logmel,
 }
 for _root in ("nnAudio", "nnAudio2"):
     SWAPS |= {
@@ -153,7 +167,7 @@ REFUSED: dict[tuple[str, str], str] = {
     }.items()
 }
 
-# Runs of modules in an nn.Sequential: classes of torchaudio, and the forward of them all.
+# Runs of modules in an nn.Sequential: package, classes, and the forward of them all.
 
 
 def _decibels(db: Any, power: float) -> dict[str, Any]:
@@ -193,11 +207,21 @@ def mel_db(run: tuple[Any, ...], waveform: Tensor) -> Tensor:
     return spectrogram_scale_db((m.spectrogram, m.mel_scale, db), waveform)
 
 
-RUNS: dict[tuple[str, ...], Callable[[tuple[Any, ...], Tensor], Tensor]] = {
-    ("Spectrogram", "MelScale", "AmplitudeToDB"): spectrogram_scale_db,
-    ("MelSpectrogram", "AmplitudeToDB"): mel_db,
-    ("Spectrogram", "MelScale"): spectrogram_scale,
-    ("Spectrogram", "AmplitudeToDB"): spectrogram_db,
+def spectrogram_logmel(run: tuple[Any, ...], input: Tensor) -> Tensor:
+    m, logmel = run
+    stft = m.stft
+    kernels = stft.conv_real.weight, stft.conv_imag.weight
+    bank = logmel.melW
+    mel = transform(stft, input, kernels, stft.hop_length, stft.center, stft.pad_mode, m.power, filterbank=bank)
+    return _librosa_log(logmel, mel.mT[:, None])
+
+
+RUNS: dict[tuple[str, tuple[str, ...]], Callable[[tuple[Any, ...], Tensor], Tensor]] = {
+    ("torchaudio", ("Spectrogram", "MelScale", "AmplitudeToDB")): spectrogram_scale_db,
+    ("torchaudio", ("MelSpectrogram", "AmplitudeToDB")): mel_db,
+    ("torchaudio", ("Spectrogram", "MelScale")): spectrogram_scale,
+    ("torchaudio", ("Spectrogram", "AmplitudeToDB")): spectrogram_db,
+    ("torchlibrosa", ("Spectrogram", "LogmelFilterBank")): spectrogram_logmel,
 }
 
 

@@ -71,9 +71,15 @@ def accelerate(model: nn.Module, example: Any = None, tolerance: float = 1e-4) -
 
     Known are torchaudio's Spectrogram, MelSpectrogram, MFCC and LFCC, runs of Spectrogram, MelScale, MelSpectrogram
     and AmplitudeToDB in an nn.Sequential, nnAudio's STFT, MelSpectrogram (in MFCC too), Gammatonegram and CQT1992v2,
-    and torchlibrosa's STFT and Spectrogram. A replacement is of a subclass of the original's class and has its very
-    parameters, buffers, hooks and attributes, so optimisers go on and checkpoints load; hooks on modules inside a
-    front end, which is one kernel now, would not run, so such a front end is left alone.
+    and torchlibrosa's STFT, Spectrogram and LogmelFilterBank, fused where the two follow in an nn.Sequential; called
+    one after the other by a parent, as in PANNs, each is replaced by itself. A replacement is of a subclass of the
+    original's class and has its very parameters, buffers, hooks and attributes, so optimisers go on and checkpoints
+    load; hooks on modules inside a front end, which is one kernel now, would not run, so such a front end is left
+    alone.
+
+    The first module of a fused run does the work of all; those after it (MelScale, AmplitudeToDB, LogmelFilterBank)
+    keep their places and values and return what they are given: called by themselves they are identities until
+    ``undo()``. A logarithm of the model's own after a mel spectrogram stays as it is, behind the fused mel.
 
     Args:
         model: any module.
@@ -124,9 +130,9 @@ def _candidates(model: nn.Module, report: Report) -> list[tuple[str, list[nn.Mod
     for path, module in model.named_modules():
         children = list(module._modules.items()) if type(module) is nn.Sequential else []
         for i, (name, _) in enumerate(children):
-            for classes, function in RUNS.items():
+            for (package, classes), function in RUNS.items():
                 members = [m for _, m in children[i : i + len(classes)] if m is not None]
-                if [kind(m) for m in members] == [("torchaudio", c) for c in classes]:
+                if [kind(m) for m in members] == [(package, c) for c in classes]:
                     found.append((f"{path}.{name}" if path else name, members, function, False))
     ours = {id(part) for m in model.modules() if isinstance(m, _Swapped) for part in m.modules()}
     for path, module in model.named_modules():
@@ -211,8 +217,10 @@ def _proven(
 def _noise(module: nn.Module) -> Tensor:
     tensors = [*module.parameters(), *module.buffers()]
     like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
-    noise = torch.randn(2, 32768, generator=torch.Generator().manual_seed(0))
-    return (0.1 * noise).to(like)
+    spectra = kind(module) == ("torchlibrosa", "LogmelFilterBank")  # reads power [B, 1, M, F]
+    shape = (2, 1, 64, like.shape[0]) if spectra else (2, 32768)
+    noise = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return (noise.square() if spectra else noise).to(like)
 
 
 def _difference(have: Any, want: Any) -> float:
