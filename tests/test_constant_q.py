@@ -11,7 +11,8 @@ import torch
 from fastspec import _octaves, bases, chroma, transforms
 from fastspec.bases.cqt import ConstantQ, cqt_rows
 from fastspec.bases.decimation import cascade, halfband, octaves
-from fastspec.constant_q import cqt, icqt, vqt
+from fastspec.constant_q import cqt, icqt, layout_tensors, vqt
+from fastspec.plan import DensePlan
 
 SR = 22050
 
@@ -152,6 +153,31 @@ def test_native_runs(monkeypatch):
     transforms.CQT(backend="reference")(x)
     transforms.CQT(algorithm="direct")(x)
     assert calls == [1]
+
+
+def test_native_owns_its_arrays():
+    """Other plans push these supports out of their cache, and new arrays take the memory that is free."""
+    x = noise(0.2).float()
+    layer = transforms.CQT(hop_length=256)
+    y = layer(x)
+    rows_of = _octaves.octaves_cpu().rows_of
+    for centre in range(rows_of.cache_info().maxsize):
+        rows_of(DensePlan.make(8, 4, (0,), (8,), center_pad=centre))
+    taken = [np.full(n, -1) for n in range(1, 100) for _ in range(30)]
+    assert torch.equal(layer(x), y)
+    del taken
+
+
+def test_native_reads_nothing_beyond_the_clip():
+    """Frames that lie wholly behind a clip are of zeros, and the adjoint writes into the clip alone."""
+    spec = ConstantQ(8000, 200.0, 24)
+    layout = _octaves.layout(spec, 64, "recursive", "librosa")
+    bases, halfband = layout_tensors(layout, torch.float32, torch.device("cpu"))
+    x, native = torch.ones(1, 50), _octaves.octaves_cpu()
+    framing = 3, 100_000, "none"
+    y, _ = native.transform(x, layout, bases, halfband, framing, None)
+    assert not y.any()
+    assert not native.adjoint(torch.ones_like(y), layout, bases, halfband, framing, 50).any()
 
 
 def test_discriminator():

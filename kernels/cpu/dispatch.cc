@@ -153,8 +153,10 @@ bool good_octaves(const fastspec_octaves* o) {
     const fastspec_part& p = o->part[i];
     if (!good_rows(&p.rows) || p.rows.dtype != o->dtype || !p.basis || p.halvings < 0 || p.halvings > 32) return false;
     if (p.phases < 1 || p.rows.rows % p.phases || p.hop < 1 || p.hop > large || p.first < -large || p.first > large ||
-        p.low < 0 || p.low + p.rows.rows / p.phases > o->bins || p.hop > large / o->frames)
+        p.low < 0 || p.low > o->bins - p.rows.rows / p.phases || p.hop > large / o->frames)
       return false;
+    const int64_t reach = std::abs(p.first) + (int64_t(1) << 31) + p.hop * o->frames;  // at its own rate
+    if (p.halvings && reach > (int64_t(1) << 60 >> p.halvings)) return false;
   }
   return o->dtype == FASTSPEC_F32 || o->dtype == FASTSPEC_F64;
 }

@@ -101,9 +101,9 @@ class Octaves {
       const int64_t t = sample(s);
       to[s] = t < 0 ? real(0) : x[t];
     };
-    for (int64_t s = level.low; s < begin; ++s) edge(s);
+    for (int64_t s = level.low; s < std::min(begin, level.high); ++s) edge(s);
     std::copy(x + begin + o_.centre, x + end + o_.centre, to + begin);
-    for (int64_t s = end; s < level.high; ++s) edge(s);
+    for (int64_t s = std::max(end, level.low); s < level.high; ++s) edge(s);
   }
   // The adjoint of `read`.
   void write(real* memory, real* x) const {
@@ -117,8 +117,8 @@ class Octaves {
       const int64_t t = sample(s);
       if (t >= 0) x[t] += from[s];
     };
-    for (int64_t s = level.low; s < begin; ++s) edge(s);
-    for (int64_t s = end; s < level.high; ++s) edge(s);
+    for (int64_t s = level.low; s < std::min(begin, level.high); ++s) edge(s);
+    for (int64_t s = std::max(end, level.low); s < level.high; ++s) edge(s);
   }
 
   // Level l + 1 from level l: b[n] = sum over d of h[d] a[2 n + d]; h is symmetric and, but for its middle, zero at
@@ -293,10 +293,11 @@ class Octaves {
  private:
   static constexpr int64_t kMost = FASTSPEC_MAX_HALFBAND / 4 + 1;
 
-  // Positions of level 0 that lie in the clip.
+  // Positions of level 0 that lie in the clip; where none does, its end that is nearer, twice.
   std::pair<int64_t, int64_t> inside() const {
-    const int64_t begin = std::clamp(-o_.centre, levels_[0].low, levels_[0].high);
-    return {begin, std::clamp(o_.samples - o_.centre, begin, levels_[0].high)};
+    const int64_t begin = std::clamp<int64_t>(levels_[0].low + o_.centre, 0, o_.samples);
+    const int64_t end = std::clamp(levels_[0].high + o_.centre, begin, o_.samples);
+    return {begin - o_.centre, end - o_.centre};
   }
   // The sample of the clip that stands at position s; -1 where it is zero.
   int64_t sample(int64_t s) const {

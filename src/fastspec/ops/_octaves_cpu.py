@@ -65,7 +65,7 @@ def adjoint(
 def _octaves(batch, length, layout, bases, halfband, framing):
     """The first arguments of ``_native.octaves_*``; bases and half-band filter must outlive the call."""
     n_frames, centre, pad_mode = framing
-    parts = [(*rows, basis.data_ptr(), *rest) for (rows, rest), basis in zip(_parts(layout), bases, strict=True)]
+    parts = [(*rows.args, basis.data_ptr(), *rest) for (rows, rest), basis in zip(_parts(layout), bases, strict=True)]
     reach = 0 if pad_mode == "none" else layout.reach
     sizes = batch, length, n_frames, layout.spec.n_bins, centre, reach, cpu.PAD_MODES[pad_mode]
     filter = halfband.data_ptr(), halfband.shape[1] - 2
@@ -74,9 +74,10 @@ def _octaves(batch, length, layout, bases, halfband, framing):
 
 @lru_cache(maxsize=64)
 def _parts(layout):
+    """Each part's rows, which own the arrays that their addresses point to, and its other numbers."""
     return [
         (
-            rows_of(part.plan).args,
+            rows_of(part.plan),
             (part.step.bit_length() - 1, part.phases, part.first, part.plan.hop_length, part.low),
         )
         for part in layout.parts
