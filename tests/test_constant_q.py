@@ -232,6 +232,32 @@ def test_librosa_vqt(gamma):
     assert worst < 2e-3
 
 
+@pytest.mark.parametrize("kwargs", [dict(), dict(hop_length=300, n_bins=60, filter_scale=0.5), dict(n_bins=10)])
+@pytest.mark.parametrize("kind", ["pseudo", "hybrid"])
+def test_librosa_pseudo_and_hybrid(kind, kwargs):
+    x = faded(noise(1.0))
+    options = {"res_type": "soxr_hq"} if kind == "hybrid" else {}
+    theirs = torch.from_numpy(getattr(librosa, f"{kind}_cqt")(x.numpy(), sr=SR, tuning=0, **options, **kwargs))
+    layer = {"pseudo": transforms.PseudoCQT, "hybrid": transforms.HybridCQT}[kind](SR, **kwargs)
+    assert errors(layer(x), theirs)[1] < (1e-3 if kind == "hybrid" else 1e-6)
+    x = x[:, :4000].float().requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad.isfinite().all()
+    assert x.grad.abs().max() > 0
+
+
+def test_harmonic_stack():
+    x = torch.arange(1.0, 25).reshape(24, 1)
+    stack = transforms.HarmonicStack(12, (0.5, 1, 2, 3), n_bins=20)(x)
+    assert stack.shape == (4, 20, 1)
+    for channel, shift in zip(stack[..., 0], (-12, 0, 12, 19), strict=True):
+        assert channel.tolist() == [k + shift + 1.0 if 0 <= k + shift < 24 else 0.0 for k in range(20)]
+    with pytest.raises(ValueError, match="n_bins must be at most the spectrum's 24, got 25"):
+        transforms.HarmonicStack(12, n_bins=25)(x)
+    with pytest.raises(ValueError, match="harmonics"):
+        transforms.HarmonicStack(12, (0, 1))(x)
+
+
 @pytest.mark.parametrize(
     ("sr", "fmin", "bpo"), [(22050, 32.7, 12), (44100, 55.0, 36), (44100, 32.7, 24), (16000, 110.0, 12)]
 )

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .bases.cqt import ConstantQ, Rows, cqt_rows, normalization_factors
-from .bases.decimation import librosa_octaves, octaves
+from .bases.decimation import octaves
+from .bases.librosa_cqt import librosa_octaves
 from .dispatch import choose
 from .ops._autograd import is_eager
 from .ops.frame_transform import frame_transform

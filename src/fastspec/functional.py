@@ -62,6 +62,7 @@ from .chroma import chroma_cqt, chroma_stft, chroma_vqt
 from .constant_q import cqt, icqt, ivqt, vqt
 from .dispatch import check_backend
 from .plan import FramePlan
+from .pseudo_cqt import harmonic_stack, hybrid_cqt, pseudo_cqt
 from .shape import (
     spectral_bandwidth,
     spectral_centroid,
@@ -82,6 +83,8 @@ __all__ = [
     "cqt",
     "create_dct",
     "griffinlim",
+    "harmonic_stack",
+    "hybrid_cqt",
     "icqt",
     "inverse_basis_transform",
     "inverse_filterbank",
@@ -99,6 +102,7 @@ __all__ = [
     "pcen",
     "phase_vocoder",
     "pitch_shift",
+    "pseudo_cqt",
     "resample",
     "spectral_bandwidth",
     "spectral_centroid",

@@ -10,6 +10,7 @@ from .dct import create_dct
 from .fourier import bin_frequencies, fourier_basis, mirror_weights
 from .gammatone import gammatone_filterbank, gammatone_frequencies
 from .kaldi import kaldi_dct, kaldi_filterbank, kaldi_window
+from .librosa_cqt import pseudo_cqt_filterbank
 from .mel import hz_to_mel, linear_filterbank, mel_filterbank, mel_frequencies, mel_to_hz
 from .sinc import sinc_taps
 from .windows import get_window
@@ -33,5 +34,6 @@ __all__ = [
     "mel_frequencies",
     "mel_to_hz",
     "mirror_weights",
+    "pseudo_cqt_filterbank",
     "sinc_taps",
 ]

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .cqt import ERB, Complex, ConstantQ, Rows, cqt_rows
-from .windows import get_window
+from .cqt import Complex, ConstantQ, Rows, cqt_rows
 
 RIPPLE = 3e-6  # of the half-band filter, which gets as many taps as that needs
 EXTRA = 3  # taps that a projected row is longer than its kernel, on each side
@@ -178,7 +177,7 @@ def octaves(spec: ConstantQ, hop_length: int, tolerance: float = TOLERANCE) -> O
     if deepest == 1:
         return None
     edge = 1.05 * max(f[high - 1] * step / (2 * rate) for _, high, step in groups if step > 1)
-    h = _steep(edge)
+    h = shortest_halfband(edge)
 
     levels, worst = [], 0.0
     for low, high, step in groups:
@@ -201,7 +200,7 @@ def octaves(spec: ConstantQ, hop_length: int, tolerance: float = TOLERANCE) -> O
     return Octaves(h, _joined(levels), worst)
 
 
-def _steep(edge: float) -> NDArray[np.float64]:
+def shortest_halfband(edge: float) -> NDArray[np.float64]:
     """The shortest half-band filter whose ripple up to the edge is RIPPLE at most."""
     edge, reach = min(edge, 0.245), 4
     while _ripple(halfband(edge, reach), edge) > RIPPLE and reach < 64:
@@ -241,66 +240,3 @@ def _joined(levels: list[Level]) -> tuple[Level, ...]:
             level = Level(level.step, (level.bins[0], top.bins[1]), 1, rows)
         out.append(level)
     return tuple(out)
-
-
-# ---- librosa's own octaves ------------------------------------------------------------------------------------------
-
-SPARSITY = 0.01  # share of a row's spectrum, by magnitude, that librosa drops
-
-
-@functools.lru_cache(maxsize=32)
-def librosa_octaves(spec: ConstantQ, hop_length: int) -> Octaves:
-    """librosa's recursion: its wavelets at each octave's rate, their spectra sparsified, halving while the hop is even.
-
-    Each row is scaled by sqrt(length) as librosa's `scale=True` does. The error is 0: there is no other truth.
-    """
-    f, length = spec.frequencies, spec.lengths
-    halvings = [min(octave, _twos(hop_length)) for octave in range(spec.n_octaves)]
-    early = _early_halvings(spec, hop_length)
-    halvings = [min(h + early, _twos(hop_length)) for h in halvings]
-    levels = []
-    for octave, halving in enumerate(halvings):
-        high = spec.n_bins - octave * spec.bins_per_octave
-        low = max(0, high - spec.bins_per_octave)
-        rows = _wavelets(spec, f[low:high], length[low:high], 2**halving)
-        levels.append(Level(2**halving, (low, high), 1, rows.scaled(np.sqrt(length[low:high]))))
-    gamma = spec.alpha * ERB if spec.gamma is None else spec.gamma
-    upper = f * (1 + spec.alpha) + gamma  # Hz, where a bin's main lobe ends
-    edge = max(upper[level.bins[1] - 1] * level.step / (2 * spec.sample_rate) for level in levels)
-    return Octaves(_steep(edge), tuple(levels), 0.0)
-
-
-def _wavelets(spec: ConstantQ, f: NDArray, length: NDArray, step: int) -> Rows:
-    rate, lengths = spec.sample_rate / step, length / step
-    size = 1 << math.ceil(math.log2(lengths.max()))
-    basis = np.zeros((len(f), size), dtype=np.complex128)
-    for row, frequency, n in zip(basis, f, lengths, strict=True):
-        t = np.arange(math.floor(-n / 2), math.floor(n / 2))
-        wavelet = get_window(spec.window, len(t)) * np.exp(2j * np.pi * frequency * t / rate)
-        if spec.norm is not None:
-            wavelet = wavelet / np.linalg.norm(wavelet, spec.norm)
-        start = (size - len(t)) // 2
-        row[start : start + len(t)] = wavelet
-    spectrum = np.fft.fft(basis, axis=1)
-    spectrum[:, size // 2 + 1 :] = 0
-    magnitude = np.abs(spectrum)
-    ranked = np.sort(magnitude, axis=1)
-    below = np.cumsum(ranked / magnitude.sum(axis=1, keepdims=True), axis=1) < SPARSITY
-    threshold = np.take_along_axis(ranked, np.argmin(below, axis=1)[:, None], axis=1)
-    taps = np.fft.fft(np.where(magnitude >= threshold, spectrum, 0), axis=1) / size
-    return Rows((-(size // 2),) * len(f), tuple(taps))
-
-
-def _early_halvings(spec: ConstantQ, hop_length: int) -> int:
-    """How often librosa halves the rate before the top octave already."""
-    alpha = spec.alpha
-    gamma = alpha * ERB if spec.gamma is None else spec.gamma
-    window = get_window(spec.window, 1000)
-    bandwidth = 1000 * float(np.sum(window**2) / np.sum(np.abs(window)) ** 2)
-    cutoff = spec.frequencies[-1] * (1 + 0.5 * bandwidth * alpha / spec.filter_scale) + 0.5 * gamma
-    by_rate = math.ceil(math.log2(spec.sample_rate / 2 / cutoff)) - 2
-    return min(max(0, by_rate), max(0, _twos(hop_length) - spec.n_octaves + 1))
-
-
-def _twos(n: int) -> int:
-    return (n & -n).bit_length() - 1

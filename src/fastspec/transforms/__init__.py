@@ -13,6 +13,7 @@ from .gammatone import Gammatonegram
 from .inverse import GriffinLim, InverseMelScale, InverseMelSpectrogram
 from .kaldi import KaldiFbank, KaldiMFCC, KaldiSpectrogram
 from .mel import MelScale, MelSpectrogram
+from .pseudo_cqt import HarmonicStack, HybridCQT, PseudoCQT
 from .shape import SpectralCentroid, SpectralFeatures
 from .spectrogram import InverseSpectrogram, Spectrogram
 from .stft import STFT
@@ -35,6 +36,8 @@ __all__ = [
     "FrequencyMasking",
     "Gammatonegram",
     "GriffinLim",
+    "HarmonicStack",
+    "HybridCQT",
     "InverseMelScale",
     "InverseMelSpectrogram",
     "InverseSpectrogram",
@@ -44,6 +47,7 @@ __all__ = [
     "MelScale",
     "MelSpectrogram",
     "PitchShift",
+    "PseudoCQT",
     "SpecAugment",
     "SpectralCentroid",
     "SpectralFeatures",
