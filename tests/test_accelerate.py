@@ -300,3 +300,38 @@ def test_patch_redirects_and_restores():
     z = x.clone().requires_grad_()
     z.stft(512, 128, window=torch.ones(512), return_complex=True).abs().sum().backward()
     assert (y.grad - z.grad).norm() <= 1e-4 * z.grad.norm()
+
+
+def log_mel(audio, filters):
+    """The way of Whisper: torch.stft, power without the last frame, mel, log10, 8 decades, (x + 4) / 4."""
+    window = torch.hann_window(400)
+    power = torch.stft(audio, 400, 160, window=window, return_complex=True)[..., :-1].abs() ** 2
+    log = torch.clamp(filters @ power, min=1e-10).log10()
+    return (torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0
+
+
+def test_patch_runs_whispers_features():
+    filters = torch.tensor(fastspec.bases.mel_filterbank(201, 0.0, 8000.0, 80, 16000, "slaney", "slaney").T).float()
+    x = clips().requires_grad_()
+    want = log_mel(x, filters)
+    (want_grad,) = torch.autograd.grad(want.sum(), x)
+    with fastspec.patch() as counts:
+        have = log_mel(x, filters)
+        (grad,) = torch.autograd.grad(have.sum(), x)
+        log_mel(x[0], filters)
+    assert (counts.redirected, dict(counts.kept)) == (2, {})
+    assert have.shape == want.shape == (2, 80, 100)
+    assert (have - want).abs().max() <= 1e-4
+    assert (grad - want_grad).norm() <= 1e-3 * want_grad.norm()
+
+
+def test_patch_compares_every_window():
+    x, compared = clips(), []
+    with pytest.MonkeyPatch.context() as patched:
+        original = torch.stft
+        patched.setattr(torch, "stft", lambda *args, **kwargs: compared.append(1) or original(*args, **kwargs))
+        with fastspec.patch() as counts:
+            for window in (torch.hann_window(400), torch.hann_window(400), torch.hamming_window(400)):
+                torch.stft(x, 400, 160, window=window, return_complex=True)
+    assert counts.redirected == 3
+    assert len(compared) == 2

@@ -37,8 +37,11 @@ def patch(tolerance: float = 1e-5) -> Iterator[Redirected]:
 
     A call is redirected when its samples are real float32 or float64, its result is complex and one-sided, and no
     compiler or tracer is running. The first call of every set of parameters is computed both ways, and a set whose
-    results differ by more than `tolerance` of the largest value is left to torch. Not safe while other threads enter
-    or leave a patch of their own.
+    results differ by more than `tolerance` of the largest value is left to torch. The values of the window are part
+    of the set where that costs nothing: a window on the CPU that is not being trained.
+
+    torch.stft is one for the whole process: calls of all threads are redirected (and counted, perhaps not exactly)
+    while a patch is on, and no other thread may enter or leave a patch of its own meanwhile.
 
     Yields:
         ``Redirected``: the counts.
@@ -99,7 +102,8 @@ def _ours(counts: Redirected, original: Any, x: Tensor, n_fft: int, given: dict[
     center, pad_mode = given.get("center", True), given.get("pad_mode", "reflect")
     normalized = "frame_length" if given.get("normalized") else False
     y = F.stft(x, n_fft, hop_length, win_length, window, center, pad_mode, normalized)
-    key = n_fft, hop_length, win_length, center, pad_mode, normalized, x.dtype, x.device.type
+    values = None if window.device.type != "cpu" or window.requires_grad else window.numpy().tobytes()
+    key = n_fft, hop_length, win_length, center, pad_mode, normalized, x.dtype, x.device.type, values
     if key not in counts._equal:
         with torch.no_grad():
             want = original(x, n_fft, **given)
