@@ -155,6 +155,17 @@ def test_native_runs(monkeypatch):
     assert calls == [1]
 
 
+@pytest.mark.parametrize("output_format", ["Complex", "Magnitude"])
+@pytest.mark.parametrize("algorithm", ["recursive", "direct"])
+def test_int16(output_format, algorithm):
+    samples = (10_000 * noise(0.2, batch=2)).to(torch.int16)
+    options = dict(hop_length=256, output_format=output_format, algorithm=algorithm)
+    expected = cqt(samples.float() / 32768, **options)
+    torch.testing.assert_close(cqt(samples, **options), expected, rtol=0, atol=0)
+    composed = cqt(samples, backend="reference", **options)
+    torch.testing.assert_close(composed, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
 def test_native_owns_its_arrays():
     """Other plans push these supports out of their cache, and new arrays take the memory that is free."""
     x = noise(0.2).float()

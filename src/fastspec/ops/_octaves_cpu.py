@@ -12,6 +12,7 @@ from .. import _native
 from ..plan import Ending
 from . import _cpu as cpu
 from ._few_rows import rows_of
+from ._frames import to_float
 
 if TYPE_CHECKING:
     from .._octaves import Framing, Layout
@@ -31,7 +32,7 @@ def transform(
     keep: give the complex spectrum as well.
     """
     shape = x.shape[0], layout.spec.n_bins, framing[0]
-    x, (address, stride, _) = cpu.rows(x)
+    x, (address, stride, _) = cpu.rows(to_float(x))  # int16 samples too
     bases = tuple(basis.contiguous() for basis in bases)
     y = cpu.empty(shape, x.dtype.to_complex()) if ending is None or keep else None
     out = None if ending is None else cpu.empty(shape, x.dtype)
