@@ -6,9 +6,10 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from nnAudio2 import utils as nnaudio_utils
 from peers import nnaudio, run_examples
 
-from fastspec.compat.nnaudio import Spectrogram, features
+from fastspec.compat.nnaudio import Spectrogram, features, utils
 
 Z = {"verbose": False}
 LAYERS = {
@@ -170,3 +171,25 @@ def test_refusals():
 
 def test_example_of_the_page_runs():
     run_examples("migrate-nnaudio.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("broadcast_dim", (torch.zeros(2, 8),)),
+        ("extend_fbins", (torch.randn(1, 5, 3, 2),)),
+        ("fft_frequencies", (16000, 512)),
+        ("get_mel", (16000, 512, 40)),
+        ("get_mel", (16000, 512, 40, 60.0, 7000.0, True, None)),
+        ("get_gammatone", (16000, 512, 40)),
+        ("create_cqt_kernels", (17, 16000, 220.0, 24)),
+    ],
+)
+def test_utils_are_nnaudios(name, arguments):
+    have, want = getattr(utils, name)(*arguments), getattr(nnaudio_utils, name)(*arguments)
+    several = isinstance(want, tuple)
+    for h, w in zip(have if several else [have], want if several else [want], strict=True):
+        h, w = torch.as_tensor(h), torch.as_tensor(w)
+        assert h.shape == w.shape
+        assert h.dtype == w.dtype
+        assert (h - w).abs().max() <= 1e-6 * w.abs().max()
