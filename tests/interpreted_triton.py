@@ -22,6 +22,7 @@ from cases import (
 from test_ops import check_linear_ops, check_power, random_spectrum
 
 from fastspec.dispatch import explain
+from fastspec.functional import cqt
 from fastspec.ops import _triton, _triton_configs, _triton_tables, basis_grad, frame_transform, spectral_power
 from fastspec.ops._triton_configs import LARGE, NARROW, SMALL, Gpu
 from fastspec.ops._triton_tune import autotune
@@ -388,6 +389,20 @@ def test_second_derivatives():
     truth = penalty(x.double(), basis.double(), lambda x, h: (true_transform(x, h, case).abs() + 0).clamp(1e-3).log())
     for a, t in zip(found, truth, strict=True):
         assert relative(a, t) < 1e-4
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "recursive"])
+def test_constant_q(algorithm):
+    """Supports of a kernel each; by octaves the half-band filter is a row of the same kind."""
+    arguments = {"sr": 4000, "hop_length": 64, "fmin": 110, "n_bins": 36, "algorithm": algorithm}
+    x = signals(DenseCase(1500, 1, 12, 5, centred(12, 12)))[0]
+    found, truth = x.clone().requires_grad_(), x.double().requires_grad_()
+    y = cqt(found, **arguments, output_format="Complex", backend="triton")
+    expected = cqt(truth, **arguments, output_format="Complex", backend="reference")
+    assert relative(y, expected) < 1e-5
+    cotangent = torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(1))
+    (grad,) = torch.autograd.grad(y, found, cotangent)
+    assert relative(grad, torch.autograd.grad(expected, truth, cotangent.to(expected.dtype))[0]) < 1e-5
 
 
 def test_explain_names_triton():
