@@ -82,7 +82,6 @@ struct Cuts {
   int64_t shared(int64_t frames) const {  // columns of frames
     return std::max(fours.count ? 9 * fours.groups(frames) : 0, twos.count ? 3 * twos.groups(frames) : 0);
   }
-  bool same(const Cuts& other) const { return width == other.width; }
 };
 
 // samples[c][line][pitch]: the sums of hops that product c multiplies. x reaches to `end`; zeros follow.
