@@ -111,12 +111,58 @@ static void dense(void) {
   free(x), free(basis), free(y), free(out), free(back), free(panels);
 }
 
+static void octaves(void) {
+  const int64_t B = 1 + below(3), T = 1 + below(3000), M = 1 + below(60), K = 1 + below(20), length = 3 + 4 * below(12);
+  const int dtype = (int)below(2), parts = 1 + (int)below(3);
+  const double scale[] = {2, 1, 0.7};
+  fastspec_part part[3];
+  void *filter = array(length, dtype), *basis[3];
+  int64_t start[3][60], stop[3][60], offset[3][60];
+  for (int64_t i = 0; i < length; ++i) /* zero at an even distance from the middle, symmetric */
+    for (int64_t mirror = length - 1 - i; i <= mirror; mirror = -1) {
+      const double v = i == mirror ? 0.5 : (mirror - i) % 4 ? (double)below(100) / 1000 : 0;
+      if (dtype == FASTSPEC_F64) ((double*)filter)[i] = ((double*)filter)[mirror] = v;
+      if (dtype == FASTSPEC_F32) ((float*)filter)[i] = ((float*)filter)[mirror] = (float)v;
+    }
+  for (int i = 0; i < parts; ++i) {
+    const int64_t phases = 1 + below(3), rows = 1 + below(K), N = 1 + below(300);
+    int64_t taps = 0;
+    for (int64_t r = 0; r < phases * rows; ++r) {
+      start[i][r] = below(N);
+      stop[i][r] = start[i][r] + 1 + below(N - start[i][r]);
+      offset[i][r] = taps;
+      taps += stop[i][r] - start[i][r];
+    }
+    basis[i] = array(2 * taps, dtype);
+    part[i] = (fastspec_part){{phases * rows, taps, start[i], stop[i], offset[i], dtype, 1}, basis[i], below(7), phases,
+                              below(N) - N, 1 + below(100), below(K - rows + 1)};
+  }
+  const fastspec_octaves o = {B, T, M, K, below(2) ? 0 : below(T), below(500), length, parts, filter, part, (int)below(5),
+                              dtype, 1 + (int)below(3)};
+  const fastspec_ending ending = {scale[below(3)], 1e-3, 1, 2, 1, (int)below(3), 1};
+  fastspec_octaves g = o; /* the arrays are those of o */
+  int64_t* const field[] = {&g.clips, &g.samples, &g.frames, &g.bins, &g.centre, &g.reach, &g.filter_length, &g.parts};
+  int64_t* const one = field[below(8)];
+  const int64_t right = *one;
+  *one = hostile(*one);
+  if (*one > right) *one = right; /* larger ones may be right, of larger arrays */
+  void *x = array(B * (T + 3), dtype), *y = array(2 * B * K * M, dtype), *out = array(B * K * M, dtype), *back = array(B * T, dtype);
+  expect("octaves", fastspec_octaves_transform(&g, x, T + 3, below(3) ? y : NULL, &ending, below(3) ? out : NULL), out, B * K * M,
+         dtype);
+  expect("octaves_adjoint", fastspec_octaves_adjoint(&g, y, back), back, B * T, dtype);
+  part[below(parts)].halvings = below(2) ? 33 : -1;
+  failures += fastspec_octaves_adjoint(&o, y, back) != FASTSPEC_BAD_ARGUMENT;
+  free(x), free(y), free(out), free(back), free(filter);
+  for (int i = 0; i < parts; ++i) free(basis[i]);
+}
+
 int main(int argc, char** argv) {
   const int64_t rounds = argc > 1 ? atol(argv[1]) : 1000;
   const char* const levels[] = {"avx512", "avx2", "neon", "baseline"};
   for (int64_t i = 0; i < rounds; ++i) {
     fastspec_set_simd_level(levels[below(4)]); /* those that are not here are refused */
-    below(3) ? framed() : dense();
+    const int64_t which = below(6);
+    which > 2 ? framed() : which ? dense() : octaves();
   }
   printf("%lld rounds, %d calls done, %d failures\n", (long long)rounds, done, failures);
   return failures != 0;

@@ -10,7 +10,7 @@ import torch
 
 from fastspec import _octaves, bases, chroma, transforms
 from fastspec.bases.cqt import ConstantQ, cqt_rows
-from fastspec.bases.decimation import cascade, halfband, octaves
+from fastspec.bases.decimation import halfband, octaves
 from fastspec.constant_q import cqt, icqt, layout_tensors, vqt
 from fastspec.plan import DensePlan
 
@@ -122,7 +122,7 @@ def test_discriminator_kernels(bins_per_octave, hop):
 def test_native_is_composed(monkeypatch, dtype, kwargs):
     """One native call, and its gradient, against the linear ops put together; also with two threads."""
     x = noise(0.8, batch=3).to(dtype)
-    tolerance = 1e-13 if dtype is torch.float64 else 1e-6
+    tolerance = 1e-13 if dtype is torch.float64 else 2e-6
 
     def run():
         leaf = x.clone().requires_grad_()
@@ -140,6 +140,22 @@ def test_native_is_composed(monkeypatch, dtype, kwargs):
     monkeypatch.setattr(_octaves, "_is_native", lambda *_: False)
     for composed, first in zip(run(), native, strict=True):
         assert (composed - first).norm() < tolerance * composed.norm()
+
+
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant", "replicate", "circular"])
+@pytest.mark.parametrize("samples", [1, 37, 5000])
+def test_native_on_short_clips(monkeypatch, samples, pad_mode):
+    """Most of the kernels lies outside of the clip, where nothing is computed."""
+    x = noise(0.3, batch=2)[:, :samples].requires_grad_()
+
+    def run():
+        y = cqt(x, hop_length=100, pad_mode=pad_mode, output_format="Complex")
+        return y, torch.autograd.grad(y.abs().square().sum(), x)[0]
+
+    native = run()
+    monkeypatch.setattr(_octaves, "_is_native", lambda *_: False)
+    for composed, first in zip(run(), native, strict=True):
+        assert (composed - first).norm() < 1e-12 * composed.norm()
 
 
 def test_native_runs(monkeypatch):
@@ -394,7 +410,6 @@ def test_halfband():
         best = scipy.signal.remez(23, [0, passband, 0.5 - passband, 0.5], [1, 0], grid_density=64)
         theirs = np.abs(scipy.signal.freqz(best, worN=4096)[1][f >= 0.5 - passband]).max()
         assert np.abs(response[f >= 0.5 - passband]).max() <= 1.01 * theirs
-    np.testing.assert_allclose(cascade(np.ones(3), 2), np.convolve(np.ones(3), [1, 0, 1, 0, 1]))
 
 
 @pytest.mark.parametrize(

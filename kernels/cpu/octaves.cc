@@ -17,10 +17,11 @@ constexpr int kRows = kLanes / 2;  // complex rows in a vector
 constexpr int kBlock = 512;        // results of the half-band filter at a time
 constexpr int kVectors = 4;        // of them in registers
 
-// Samples low <= s < high, counted from the centre of frame 0. Vectors may touch `margin` more on both sides, and
-// frames that do not exist `slack` more behind.
+// Samples low <= s < high, counted from the centre of frame 0; those of the clip and of its edges lie in
+// begin <= s < end, the others are zero. Vectors may touch `margin` more on both sides, and frames that do not exist
+// `slack` more behind.
 struct Level {
-  int64_t low = INT64_MAX, high = INT64_MIN, margin = 0, slack = 0, offset = 0;
+  int64_t low = INT64_MAX, high = INT64_MIN, begin = 0, end = 0, margin = 0, slack = 0, offset = 0;
   int64_t size() const { return high - low + 2 * margin + slack; }
 };
 
@@ -60,6 +61,8 @@ class Octaves {
       : o_(o), filter_(static_cast<const real*>(o.filter)), middle_(o.filter_length / 2), side_(middle_ / 2 + 1) {
     for (int64_t i = 0; i < o.parts; ++i) {
       const fastspec_part& p = o.part[i];
+      rows_ += p.rows.rows;
+      taps_ += p.rows.taps;
       levels_.resize(std::max(levels_.size(), size_t(p.halvings) + 1));
       Level& level = levels_[size_t(p.halvings)];
       const int64_t last = (o.frames - 1) / p.phases * p.hop;
@@ -75,7 +78,13 @@ class Octaves {
       levels_[l].low = std::min(levels_[l].low, 2 * levels_[l + 1].low - middle_);
       levels_[l].high = std::max(levels_[l].high, 2 * levels_[l + 1].high - 1 + middle_);
     }
+    const bool zeros = o.pad_mode == FASTSPEC_PAD_NONE || o.pad_mode == FASTSPEC_PAD_CONSTANT;
+    int64_t begin = -o.centre - (zeros ? 0 : o.reach), end = o.samples - o.centre + (zeros ? 0 : o.reach);
     for (Level& level : levels_) {
+      level.begin = std::clamp(begin, level.low, level.high);
+      level.end = std::clamp(end, level.begin, level.high);
+      begin = (level.begin - middle_ + 1) >> 1;
+      end = ((level.end - 1 + middle_) >> 1) + 1;
       level.offset = size_;
       size_ += (level.size() + kLanes - 1) / kLanes * kLanes;
     }
@@ -91,6 +100,11 @@ class Octaves {
   void clear(real* memory, int64_t l) const {
     std::fill_n(memory + levels_[size_t(l)].offset, levels_[size_t(l)].size(), real(0));
   }
+  void clear_outside(real* memory, int64_t l) const {
+    const Level& level = levels_[size_t(l)];
+    std::fill(at(memory, l, level.low), at(memory, l, level.begin), real(0));
+    std::fill(at(memory, l, level.end), at(memory, l, level.high), real(0));
+  }
 
   // Level 0 from a clip and its edges.
   void read(const real* x, real* memory) const {
@@ -101,9 +115,10 @@ class Octaves {
       const int64_t t = sample(s);
       to[s] = t < 0 ? real(0) : x[t];
     };
-    for (int64_t s = level.low; s < std::min(begin, level.high); ++s) edge(s);
+    for (int64_t s = level.begin; s < std::min(begin, level.end); ++s) edge(s);
     std::copy(x + begin + o_.centre, x + end + o_.centre, to + begin);
-    for (int64_t s = std::max(end, level.low); s < level.high; ++s) edge(s);
+    for (int64_t s = std::max(end, level.begin); s < level.end; ++s) edge(s);
+    clear_outside(memory, 0);
   }
   // The adjoint of `read`.
   void write(real* memory, real* x) const {
@@ -117,8 +132,8 @@ class Octaves {
       const int64_t t = sample(s);
       if (t >= 0) x[t] += from[s];
     };
-    for (int64_t s = level.low; s < std::min(begin, level.high); ++s) edge(s);
-    for (int64_t s = std::max(end, level.low); s < level.high; ++s) edge(s);
+    for (int64_t s = level.begin; s < std::min(begin, level.end); ++s) edge(s);
+    for (int64_t s = std::max(end, level.begin); s < level.end; ++s) edge(s);
   }
 
   // Level l + 1 from level l: b[n] = sum over d of h[d] a[2 n + d]; h is symmetric and, but for its middle, zero at
@@ -126,8 +141,8 @@ class Octaves {
   void halve(int64_t l, real* memory) const {
     alignas(64) real even[kBlock + 2 * kMost + 6 * kLanes], odd[kBlock + 2 * kMost + 6 * kLanes];
     const Level& next = levels_[size_t(l) + 1];
-    for (int64_t n = next.low; n < next.high; n += kBlock) {
-      const int64_t count = std::min<int64_t>(kBlock, next.high - n);
+    for (int64_t n = next.begin; n < next.end; n += kBlock) {
+      const int64_t count = std::min<int64_t>(kBlock, next.end - n);
       const real* a = at(memory, l, 2 * (n - side_));
       for (int64_t i = 0; i < count + 2 * side_ + kVectors * kLanes; i += kLanes) {
         V e, o;
@@ -149,11 +164,14 @@ class Octaves {
         unroll<0, kVectors>([&](auto u) FS_LAMBDA { store(b + i + u.value * kLanes, sum[u.value]); });
       }
     }
+    clear_outside(memory, l + 1);
   }
   // The adjoint: level l + 1 added to level l.
   void unhalve(int64_t l, real* memory) const {
-    const Level& next = levels_[size_t(l) + 1];
-    for (int64_t n = next.low - side_; n < next.high + side_; n += 2 * kLanes) {
+    const Level &level = levels_[size_t(l)], &next = levels_[size_t(l) + 1];
+    const int64_t begin = std::max(next.begin - side_, level.begin >> 1);
+    const int64_t end = std::min(next.end + side_, (level.end + 1) >> 1);
+    for (int64_t n = begin; n < end; n += 2 * kLanes) {
       const real* b = at(memory, l + 1, n);
       V sum[2] = {};
       for (int64_t j = 0; j < side_; ++j) {
@@ -203,6 +221,7 @@ class Octaves {
   // A piece has the rows up to the last that reaches into it.
   std::vector<real> pack_chunks() {
     std::vector<real> packed;
+    packed.reserve(size_t(2 * (taps_ + 2 * kLanes * rows_)));
     for (Phase& phase : phases_) {
       const int64_t rows = phase.part->rows.rows / phase.part->phases;
       int64_t start = INT64_MAX, stop = 0;
@@ -221,6 +240,11 @@ class Octaves {
           used = k + 1;
           packed.resize(columns + size_t(2 * used * kLanes));
           real* to = packed.data() + columns + 2 * k * kLanes - n;
+          if (end - begin == kLanes) {
+            store(to + n, load(row.re + n));
+            store(to + kLanes + n, load(row.im + n));
+            continue;
+          }
           std::copy(row.re + begin, row.re + end, to + begin);
           std::copy(row.im + begin, row.im + end, to + kLanes + begin);
         }
@@ -233,13 +257,16 @@ class Octaves {
   // The bins of one phase of one clip: y [K, M] pairs and out [K, M], either may be null.
   void transform(const Phase& phase, const real* packed, real* memory, real* y, const Ending& ending, real* out) const {
     const fastspec_part& p = *phase.part;
+    const Level& level = levels_[size_t(p.halvings)];
     alignas(64) real pairs[2 * kLanes];
     for (int64_t m = 0; m < phase.frames; m += kLanes) {
-      const real* x = at(memory, p.halvings, p.first + m * p.hop);
-      const int64_t count = std::min<int64_t>(kLanes, phase.frames - m);
+      const int64_t count = std::min<int64_t>(kLanes, phase.frames - m), at_m = p.first + m * p.hop;
+      const real* x = at(memory, p.halvings, at_m);
       for (const Piece& piece : phase.pieces) {
+        const int64_t from = std::max(piece.start, level.begin - at_m - (count - 1) * p.hop);  // zero before
+        const int64_t until = std::min(piece.start + piece.count, level.end - at_m);
         V acc[kLanes] = {};
-        accumulate(x + piece.start, p.hop, 1, packed + piece.columns, piece.count, acc);
+        accumulate(x + from, p.hop, 1, packed + piece.columns + (from - piece.start) * kLanes, until - from, acc);
         transpose(acc);
         for (int64_t k = 0; k < piece.rows; ++k) {
           const V re = acc[2 * k], im = acc[2 * k + 1];
@@ -268,6 +295,7 @@ class Octaves {
   // samples apart, so that no two of them touch the same vector. values: memory for 2 K kLanes numbers.
   void untransform(const Phase& phase, const real* packed, const real* y, real* values, real* memory) const {
     const fastspec_part& p = *phase.part;
+    const Level& level = levels_[size_t(p.halvings)];
     const int64_t rows = p.rows.rows / p.phases, apart = (kLanes + p.hop - 1) / p.hop;
     for (int64_t block = 0; block < phase.frames; block += apart * kLanes)
       for (int64_t m = block; m < std::min(block + apart, phase.frames); ++m) {
@@ -282,9 +310,11 @@ class Octaves {
           }
         }
         for (const Piece& piece : phase.pieces) {
+          const int64_t first = p.first + m * p.hop + piece.start, last = first + (count - 1) * apart * p.hop;
+          if (first >= level.end || last + kLanes <= level.begin) continue;  // in no part of the clip
           V acc[kLanes] = {};
           accumulate(values, 1, kLanes, packed + piece.columns, piece.count, acc);
-          real* to = at(memory, p.halvings, p.first + m * p.hop + piece.start);
+          real* to = at(memory, p.halvings, first);
           for (int64_t i = 0; i < count; ++i, to += apart * p.hop) store(to, load(to) + acc[i]);
         }
       }
@@ -307,13 +337,15 @@ class Octaves {
     if (o_.pad_mode == FASTSPEC_PAD_REPLICATE) return t < 0 ? 0 : T - 1;
     if (o_.pad_mode == FASTSPEC_PAD_CIRCULAR) return (t % T + T) % T;
     if (o_.pad_mode != FASTSPEC_PAD_REFLECT) return -1;
+    if (t < 0 ? -t < T : 2 * T - 2 - t >= 0) return t < 0 ? -t : 2 * T - 2 - t;
     const int64_t period = std::max<int64_t>(1, 2 * (T - 1)), r = (t % period + period) % period;
     return std::min(r, period - r);
   }
 
   const fastspec_octaves& o_;
   const real* filter_;
-  int64_t middle_, side_, size_ = 0;  // of the filter: its middle tap, the free taps on each side
+  int64_t middle_, side_;  // of the filter: its middle tap, the free taps on each side
+  int64_t size_ = 0, rows_ = 0, taps_ = 0;
   std::vector<Level> levels_;
   std::vector<Phase> phases_;
 };

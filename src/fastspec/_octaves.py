@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .bases.cqt import ConstantQ, Rows, cqt_rows, normalization_factors
+from .bases.cqt import ConstantQ, Rows, cqt_rows, cqt_supports, normalization_factors
 from .bases.decimation import octaves
 from .bases.librosa_cqt import librosa_octaves
 from .dispatch import choose
@@ -80,8 +80,8 @@ class Layout:
 @functools.lru_cache(maxsize=32)
 def layout(spec: ConstantQ, hop_length: int, algorithm: str, normalization_type: str) -> Layout:
     """The parts of a transform. "recursive" falls back to "direct" where no rate is good enough."""
-    full = cqt_rows(spec)
-    reach = max(-min(full.first), max(full.stop))
+    firsts, stops = cqt_supports(spec)
+    reach = max(-min(firsts), max(stops))
     if spec.convention == "librosa":
         found = librosa_octaves(spec, hop_length)  # scaled already
         reach = max(level.step * max(-min(level.rows.first), max(level.rows.stop)) for level in found.levels)
@@ -90,7 +90,7 @@ def layout(spec: ConstantQ, hop_length: int, algorithm: str, normalization_type:
         found = octaves(spec, hop_length) if algorithm == "recursive" else None
         factors = normalization_factors(normalization_type, spec.lengths)
     if found is None:
-        part, basis = _part(1, 0, spec.n_bins, 1, hop_length, full.scaled(factors))
+        part, basis = _part(1, 0, spec.n_bins, 1, hop_length, cqt_rows(spec).scaled(factors))
         return Layout(spec, hop_length, (part,), (basis,), np.empty((2, 0)), reach, 0.0)
     parts, bases = [], []
     for level in found.levels:

@@ -120,22 +120,28 @@ class ConstantQ:
         return np.ceil(exact) if self.convention == "nnaudio" else exact
 
 
+def cqt_supports(spec: ConstantQ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First sample of each kernel of `cqt_rows`, and the one after its last, counted from the frame's centre."""
+    lengths = [int(n) for n in np.ceil(spec.lengths)]
+    firsts = tuple(-((n + 1) // 2) for n in lengths)
+    return firsts, tuple(first + n for first, n in zip(firsts, lengths, strict=True))
+
+
 def cqt_rows(spec: ConstantQ) -> Rows:
     """The kernels at the full rate: conj(window * exp(2 pi i f t / sr)), divided by its norm.
 
     t runs from -ceil(l / 2): the carrier has phase 0 at the frame's centre, and the window of a kernel of odd
     length is centred half a sample before it. These are nnAudio's kernels (CQT1992v2).
     """
-    firsts, taps = [], []
-    for f, length in zip(spec.frequencies, np.ceil(spec.lengths), strict=True):
-        first = -((int(length) + 1) // 2)
-        t = np.arange(first, first + int(length))
-        row = get_window(spec.window, int(length)) * np.exp(-2j * np.pi * f * t / spec.sample_rate)
+    firsts, stops = cqt_supports(spec)
+    taps = []
+    for f, first, stop in zip(spec.frequencies, firsts, stops, strict=True):
+        t = np.arange(first, stop)
+        row = get_window(spec.window, len(t)) * np.exp(-2j * np.pi * f * t / spec.sample_rate)
         if spec.norm is not None:
             row = row / np.linalg.norm(row, spec.norm)
-        firsts.append(first)
         taps.append(row)
-    return Rows(tuple(firsts), tuple(taps))
+    return Rows(firsts, tuple(taps))
 
 
 def normalization_factors(normalization_type: str, lengths: NDArray) -> NDArray[np.float64]:

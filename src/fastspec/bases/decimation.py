@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from .cqt import Complex, ConstantQ, Rows, cqt_rows
 
 RIPPLE = 3e-6  # of the half-band filter, which gets as many taps as that needs
+BLOCK = 64  # results of the half-band filter at a time
 EXTRA = 3  # taps that a projected row is longer than its kernel, on each side
 MARGIN = 16.0  # least u = (sr / 2D - f) l / sr for a rate to be tried: the floor of the error is 0.1 u^-2.5 (Hann)
 TOLERANCE = 4e-5  # of a row, in the mean over white noise: so the few frames of a clip stay within 1e-4
 OVERALL = 0.6  # share of that allowed to the root mean square over an octave's rows
-OVERSAMPLED = 2.5  # an octave is analysed where its top bin lies below 1 / OVERSAMPLED of the rate
+OVERSAMPLED = 2.7  # a bin is analysed where it lies below 1 / OVERSAMPLED of the rate
 
 
 def halfband(passband: float, reach: int) -> NDArray[np.float64]:
@@ -64,39 +65,27 @@ def halfband(passband: float, reach: int) -> NDArray[np.float64]:
     return h
 
 
-def cascade(h: NDArray[np.float64], halvings: int) -> NDArray[np.float64]:
-    """The response, at the full rate, of `halvings` filters h each followed by taking every second sample."""
-    response = np.ones(1)
-    for i in range(halvings):
-        spread = np.zeros((len(h) - 1) * 2**i + 1)
-        spread[:: 2**i] = h
-        response = _convolve(response, spread)
-    return response
-
-
-def _convolve(a: NDArray, b: NDArray) -> NDArray:
-    if min(len(a), len(b)) < 64:
-        return np.convolve(a, b)
-    n = len(a) + len(b) - 1
-    size = 1 << (n - 1).bit_length()
-    product = np.fft.ifft(np.fft.fft(a, size) * np.fft.fft(b, size))[:n]
-    return product if np.iscomplexobj(a) or np.iscomplexobj(b) else product.real
-
-
 class Projection:
-    """Full-rate rows turned into rows at 1 / step of the rate.
+    """Full-rate rows turned into rows at 1 / step of the rate, step = D a power of two.
 
     Args:
-        h: response of the decimator, symmetric.
+        h: the half-band filter of each halving, symmetric.
         step: D, full-rate samples from one decimated sample to the next.
         longest: taps of the longest full-rate row.
     """
 
     def __init__(self, h: NDArray[np.float64], step: int, longest: int):
-        self.step, self.reach = step, (len(h) - 1) // 2
-        self.transformed = np.fft.fft(h, 1 << (longest + len(h) - 2).bit_length())
+        self.step, self.halvings = step, step.bit_length() - 1
+        self.middle = len(h) // 2
+        n = np.arange(2 * BLOCK + len(h) - 1)[:, None] - 2 * np.arange(BLOCK)
+        self.filter = np.where((n >= 0) & (n < len(h)), h[np.clip(n, 0, len(h) - 1)], 0.0)
+        # lags of the cascade's autocorrelation at multiples of its step: those of one filter, halved with the rest
+        own, lags = np.convolve(h, h[::-1]), np.ones(1)
+        for _ in range(self.halvings):
+            lags = np.convolve(own, lags)
+            lags = lags[(len(lags) // 2) % 2 :: 2]
+        lags = lags[len(lags) // 2 :]
         size = longest // step + 2 * EXTRA + 3
-        lags = _convolve(h, h[::-1])[len(h) - 1 :: step]
         column = np.zeros(size)
         column[: min(size, len(lags))] = lags[:size]
         n = np.arange(size)
@@ -110,24 +99,48 @@ class Projection:
         Returns:
             The decimated offset of each row's first tap from that sample, the taps, and the largest relative error.
         """
-        spectrum = np.fft.fft(taps, len(self.transformed)) * self.transformed
-        correlation = np.fft.ifft(spectrum)[: len(taps) + 2 * self.reach]  # index i: shift first - reach + i
-        origin = first - self.reach
+        correlations = self._correlate(first, taps, phases)
         energy = float(np.sum(np.abs(taps) ** 2))
         firsts, rows, worst = [], [], 0.0
         for phase in phases:
             low = (first + phase) // self.step - EXTRA
             high = -((-(first + len(taps) - 1 + phase)) // self.step) + EXTRA
-            index = self.step * np.arange(low, high + 1) - phase - origin
-            inside = (index >= 0) & (index < len(correlation))
-            b = np.where(inside, correlation[np.clip(index, 0, len(correlation) - 1)], 0.0)
+            origin, correlation = correlations[phase]
+            index = np.arange(low, high + 1) - origin
+            inside = (index >= 0) & (index < correlation.shape[1])
+            b = np.where(inside, correlation[:, np.clip(index, 0, correlation.shape[1] - 1)], 0.0).T
             inverse = self.inverse[: len(b), : len(b)]
-            part = inverse @ b.view(np.float64).reshape(-1, 2)  # real and imaginary, so that the inverse stays real
+            part = inverse @ b  # real and imaginary, so that the inverse stays real
             kept = float(np.sum(part**2))
             worst = max(worst, math.sqrt(max(energy - kept, 0.0) / energy))
             firsts.append(low)
             rows.append(np.ascontiguousarray(inverse.T @ part).view(np.complex128)[:, 0])
         return firsts, rows, worst
+
+    def _correlate(self, first: int, taps: Complex, phases: tuple[int, ...]) -> dict[int, tuple[int, NDArray]]:
+        """(h * g)[D n - phase] for each phase: n of the first value, and the values, real and imaginary [2, n].
+
+        Halved again and again as a signal is, with one sequence for each remainder that the phases leave.
+        """
+        found = {0: (first, np.stack([taps.real, taps.imag]))}
+        for i in range(self.halvings):
+            half = 1 << i
+            found = {
+                phase: self._halved(*found[phase % half], phase // half)
+                for phase in {phase % (2 * half) for phase in phases}
+            }
+        return found
+
+    def _halved(self, first: int, a: NDArray, shift: int) -> tuple[int, NDArray]:
+        """(h * a)[2 n - shift], blocks of results as a product with a band matrix."""
+        low = (first - self.middle + shift) // 2
+        high = (first + a.shape[1] - 1 + self.middle + shift) // 2
+        blocks, width = -(-(high - low + 1) // BLOCK), len(self.filter)
+        left = first - (2 * low - shift - self.middle)
+        padded = np.zeros((2, 2 * BLOCK * (blocks - 1) + width))
+        padded[:, left : left + a.shape[1]] = a
+        windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=1)[:, :: 2 * BLOCK]
+        return low, (windows @ self.filter).reshape(2, -1)[:, : high - low + 1]
 
 
 @dataclass(frozen=True)
@@ -158,46 +171,38 @@ class Octaves:
 def octaves(spec: ConstantQ, hop_length: int, tolerance: float = TOLERANCE) -> Octaves | None:
     """The cheapest levels whose rows are all within `tolerance` of the direct ones; None when decimation never is.
 
-    An octave is decimated as far as ``OVERSAMPLED`` and ``MARGIN`` allow, then less while its error is too large: a
-    row's more than `tolerance`, or their root mean square more than OVERALL of it.
+    Each bin is read at the lowest rate that ``OVERSAMPLED`` and ``MARGIN`` allow, or at one further up where its error
+    is too large: more than `tolerance`, or the root mean square over the bins of a rate more than OVERALL of it.
     """
     rows = cqt_rows(spec)
     f, length, rate = spec.frequencies, spec.lengths, spec.sample_rate
-    groups = []
-    for octave in range(spec.n_octaves):
-        high = spec.n_bins - octave * spec.bins_per_octave
-        low = max(0, high - spec.bins_per_octave)
-        step = 1
-        while f[high - 1] * OVERSAMPLED * 2 * step <= rate and np.all(
-            (rate / (4 * step) - f[low:high]) * length[low:high] / rate >= MARGIN
-        ):
-            step *= 2
-        groups.append((low, high, step))
-    deepest = max(step for *_, step in groups)
+    steps = np.ones(spec.n_bins, dtype=int)
+    for step in 2 ** np.arange(1, 33):
+        steps[(f * OVERSAMPLED * step <= rate) & ((rate / (2 * step) - f) * length / rate >= MARGIN)] = step
+    least = min(spec.n_bins, spec.bins_per_octave) // 4  # bins that are worth a halving of their own
+    while np.count_nonzero(steps == steps.max()) < least:
+        steps = np.minimum(steps, steps.max() // 2)
+    deepest = int(steps.max())
     if deepest == 1:
         return None
-    edge = 1.05 * max(f[high - 1] * step / (2 * rate) for _, high, step in groups if step > 1)
-    h = shortest_halfband(edge)
+    h = shortest_halfband(1.05 * float(np.max((f * steps / (2 * rate))[steps > 1])))
 
-    levels, worst = [], 0.0
-    for low, high, step in groups:
-        level = Level(1, (low, high), 1, Rows(rows.first[low:high], rows.taps[low:high]))
-        while step > 1:
-            longest = max(len(t) for t in rows.taps[low:high])
-            project = Projection(cascade(h, step.bit_length() - 1), step, longest)
-            # the shortest row first: halving the step gains a factor of 6 (Hann), so far-off windows are given up
-            error = project(rows.first[high - 1], rows.taps[high - 1], (0,))[2]
+    levels, worst, low, step = [], 0.0, 0, deepest
+    while step > 1 and low < spec.n_bins:
+        high = int(np.count_nonzero(steps >= step))
+        if low < high:
+            project = Projection(h, step, len(rows.taps[low]))
+            error = project(rows.first[low], rows.taps[low], (0,))[2]
+            if error > 10 * tolerance:  # in the longest row: halving the step gains a factor of 6 (Hann), here less
+                return None
             if error <= tolerance:
-                found, errors = _level(rows, low, high, hop_length, project)
-                error = max(errors.max(), np.sqrt(np.mean(errors**2)) / OVERALL)
-                if error <= tolerance:
-                    level, worst = found, max(worst, float(errors.max()))
-                    break
-            step = step // 2 if error <= 10 * tolerance else 1
-        levels.append(level)
-    if all(level.step == 1 for level in levels):
-        return None
-    return Octaves(h, _joined(levels), worst)
+                level, error = _level(rows, low, high, hop_length, project, tolerance)
+                levels += [level] if level.bins[1] > low else []
+                low, worst = level.bins[1], max(worst, error)
+        step //= 2
+    if low < spec.n_bins:
+        levels.append(Level(1, (low, spec.n_bins), 1, Rows(rows.first[low:], rows.taps[low:])))
+    return Octaves(h, tuple(levels[::-1]), worst) if worst else None
 
 
 def shortest_halfband(edge: float) -> NDArray[np.float64]:
@@ -213,30 +218,23 @@ def _ripple(h: NDArray, passband: float) -> float:
     return float(np.abs(1 - np.cos(2 * np.pi * np.outer(np.linspace(0, passband, 256), n)) @ h).max())
 
 
-def _level(rows: Rows, low: int, high: int, hop: int, project: Projection) -> tuple[Level, NDArray]:
-    """The rows low to high at the projection's rate, and their relative errors."""
-    step, errors = project.step, []
+def _level(rows: Rows, low: int, high: int, hop: int, project: Projection, tolerance: float) -> tuple[Level, float]:
+    """The bins from low up, before high, that do at the projection's rate, and the largest of their errors."""
+    step = project.step
     count = step // math.gcd(hop, step)
     centres = [p * hop for p in range(count)]
     firsts: list[list[int]] = [[] for _ in centres]
     taps: list[list[Complex]] = [[] for _ in centres]
+    worst = total = 0.0
     for k in range(low, high):
         first, rows_k, error = project(rows.first[k], rows.taps[k], tuple(c % step for c in centres))
-        errors.append(error)
+        total += error**2
+        if error > tolerance or math.sqrt(total / (k - low + 1)) > OVERALL * tolerance:
+            high = k
+            break
+        worst = max(worst, error)
         for p, c in enumerate(centres):
             firsts[p].append(first[p] + c // step)
             taps[p].append(rows_k[p])
     joined = Rows(tuple(f for part in firsts for f in part), tuple(t for part in taps for t in part))
-    return Level(step, (low, high), count, joined), np.array(errors)
-
-
-def _joined(levels: list[Level]) -> tuple[Level, ...]:
-    """Neighbours that ended at one rate (and so have the same phases) as one level."""
-    out: list[Level] = []
-    for level in levels:
-        if out and out[-1].step == level.step and level.phases == 1:
-            top = out.pop()
-            rows = Rows(level.rows.first + top.rows.first, level.rows.taps + top.rows.taps)
-            level = Level(level.step, (level.bins[0], top.bins[1]), 1, rows)
-        out.append(level)
-    return tuple(out)
+    return Level(step, (low, high), count, joined), worst
