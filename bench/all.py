@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.cells import PEERS, QUICK, Effort, Result, Work, shown
 from bench.machine import ceilings, startup
-from bench.parts import batches, clip_lengths, frame_lengths, maps, musicnet, thread_counts, transforms
+from bench.parts import allocation, batches, clip_lengths, frame_lengths, maps, musicnet, thread_counts, transforms
 from bench.report import facts
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,6 +36,7 @@ PARTS: tuple[Callable[[Effort], Iterator[Work]], ...] = (
     clip_lengths,
     batches,
     frame_lengths,
+    allocation,
     thread_counts,
 )
 

@@ -25,6 +25,8 @@ from fastspec.quickbench import take_turns
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / "build" / "peers"
+KEPT = ", pages kept"
+"""Behind the name of a peer: malloc gives nothing back to the system, so nobody waits for fresh pages."""
 PATIENCE = 120.0
 """Seconds that a contender may take to import, build and run its first call."""
 
@@ -185,7 +187,7 @@ class Cell:
     @contextmanager
     def _contender(self, name: str, x: object) -> Iterator[tuple[Connection | None, Result]]:
         result = replace(self.head, contender=name)
-        peer = PEERS[name]
+        peer = PEERS[name.removesuffix(KEPT)]
         job_pass = "both" if self.pass_ == "both" else "forward"
         if lacking := peer.lacks(self.transform.kind, job_pass):
             yield None, replace(result, note=lacking)
@@ -197,6 +199,7 @@ class Cell:
             "sizes": self.transform.sizes,
             "pass_": job_pass,
             "threads": self.threads,
+            "keep_pages": name.endswith(KEPT),
             "check": check,
             "input": x,
         }

@@ -5,7 +5,6 @@ A builder imports its library itself, so that a missing library is a missing row
 
 from __future__ import annotations
 
-import ctypes
 import os
 import warnings
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import fastspec.functional as F
+from bench.memory import keep_pages
 from bench.peers import import_torchaudio
 from fastspec import _native, bases
 from fastspec.presets import Preset
@@ -221,22 +221,9 @@ def hold_down(level: str) -> None:
         raise ImportError(f"this processor has no {level}") from None
 
 
-def keep_pages() -> None:
-    """malloc returns nothing to the system. By default glibc maps an array above 32 MB afresh at every call:
-    the page faults are part of what torch's users wait for, but not of torch's arithmetic.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        raise ImportError("this malloc is not glibc's")
-    for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1)):
-        mallopt(option, value)
-
-
 def nothing() -> None:
     """No preparation."""
 
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of <malloc.h>
 
 CONTENDERS: dict[str, tuple[Callable[[Preset], Contender], Callable[[], None]]] = {
     "fastspec": (ours, nothing),

@@ -100,7 +100,7 @@ class Startup:
             if peer.lacks(transform.kind, "forward") or (name == "torch.compile" and effort.quick):
                 continue
             job = {"peer": peer.module, "transform": transform.kind, "sizes": transform.sizes, "pass_": "forward"}
-            job |= {"threads": 1, "check": x, "input": x}
+            job |= {"threads": 1, "keep_pages": False, "check": x, "input": x}
             try:
                 with process(peer, job, fresh=True) as child:
                     found = receive(child)

@@ -34,7 +34,8 @@ stopped; `make bench-all QUICK=--quick` takes minutes.
 - **Nobody is handicapped**: librosa's filterbanks are made once and not at every call; TensorFlow runs under
   `tf.function`; nnAudio's constant-Q runs by octaves, its faster way; auvux-dsp's and torchlibrosa's own decibels stand
   for the logarithm; `torch.compile` takes part in the full run.
-- "spectrograms" (Rust) has no wheel for this Python and is left out; flashmel needs a GPU.
+- "spectrograms" (Rust) comes as source alone, whose crates could not be had where this was measured; flashmel and
+  cuFFT (which torch calls there) need a GPU.
 """
 
 REASONS = """\
@@ -233,6 +234,7 @@ SECTIONS: dict[str, Callable[[Sequence[Line]], Iterator[str]]] = {
     "clip length": _scaling("Clip length"),
     "batch": _scaling("Batch, and the latency of one clip"),
     "n_fft": _scaling("Frame length"),
+    "allocation": _scaling("Fresh pages, and pages kept"),
     "threads": _scaling("Threads"),
     "startup": _startup,
 }

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.cells import PEERS, ROOT, Cell, Effort
+from bench.cells import KEPT, PEERS, ROOT, Cell, Effort
 from bench.transforms import MAPS, MUSICNET, TRANSFORMS, Transform
 
 PAPER = ("fastspec", "librosa", "nnaudio2")
@@ -61,6 +61,15 @@ def frame_lengths(effort: Effort) -> Iterator[Cell]:
         sizes = {**magnitude.sizes, "n_fft": n_fft, "hop_length": n_fft // 4}
         transform = replace(magnitude, name="STFT magnitude", sizes=sizes, check_seconds=2.0)
         yield Cell("n_fft", transform, "forward", 1, 4, 5.0 if effort.quick else 30.0, SCALING)
+
+
+def allocation(effort: Effort) -> Iterator[Cell]:
+    """Results in fresh memory, as users have them, and in memory that malloc has kept."""
+    names = [name for name in SCALING if name != "librosa"]
+    for transform in _two():
+        for pass_ in ("forward", "both"):
+            both = (*names, *(name + KEPT for name in names))
+            yield Cell("allocation", transform, pass_, 1, 4, 5.0 if effort.quick else 30.0, both)
 
 
 def thread_counts(effort: Effort) -> Iterator[Cell]:

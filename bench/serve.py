@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.memory import peak_memory
+from bench.memory import keep_pages, peak_memory
 
 Job = dict[str, Any]
 """peer: a module of bench/peers; transform, sizes: the function of it that builds, and its argument; pass_: "forward"
-or "both"; threads; check, input: arrays, short and timed, or for input names of WAV files.
+or "both"; threads; keep_pages: whether malloc keeps what is freed; check, input: arrays, short and timed, or for input
+names of WAV files.
 
 What builds returns a path, or a tuple: path; what makes the common layout of its output, untimed; and the unit of its
 output and gradient.
@@ -32,6 +33,8 @@ def serve(parent: Connection, job: Job) -> None:
     """Build, show the output of the short input, and take turns at the long one until told to stop."""
     begin = time.perf_counter()
     try:
+        if job["keep_pages"]:
+            keep_pages()
         peer = importlib.import_module(f"bench.peers.{job['peer']}")
         peer.set_threads(job["threads"])
     except ImportError as error:
