@@ -2,6 +2,8 @@
 
 import copy
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -335,3 +337,35 @@ def test_patch_compares_every_window():
                 torch.stft(x, 400, 160, window=window, return_complex=True)
     assert counts.redirected == 3
     assert len(compared) == 2
+
+
+def test_patch_stays_in_its_thread():
+    original, x, window = torch.stft, clips(), torch.hann_window(400)
+
+    def call():
+        return torch.stft(x, 400, 160, window=window, return_complex=True)
+
+    def patched(entered, leave):
+        with fastspec.patch() as counts:
+            call()
+            entered.set()
+            assert leave.wait(10)
+            return counts.redirected
+
+    with ThreadPoolExecutor(2) as threads:
+        entered, leave = threading.Event(), threading.Event()
+        with fastspec.patch() as mine:
+            threads.submit(call).result()
+            assert mine.redirected == 0
+            other = threads.submit(patched, entered, leave)
+            assert entered.wait(10)
+            call()
+            with fastspec.patch() as inner:
+                call()
+            call()
+        assert torch.stft is not original  # the other thread's patch is still on
+        call()
+        assert (mine.redirected, inner.redirected) == (2, 1)
+        leave.set()
+        assert other.result() == 1
+    assert torch.stft is original

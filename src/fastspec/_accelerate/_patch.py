@@ -6,6 +6,7 @@ import collections
 import contextlib
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,10 @@ from torch import Tensor
 
 from .. import functional as F
 
+_NAMES = "hop_length", "win_length", "window", "center", "pad_mode", "normalized", "onesided", "return_complex"
 _lock = threading.Lock()
+_patches = 0  # how many are on, of all threads
+_originals: tuple[Any, Any] = torch.stft, torch.functional.stft
 
 
 @dataclass
@@ -31,6 +35,9 @@ class Redirected:
     _equal: dict[tuple, bool] = field(default_factory=dict, repr=False)
 
 
+_active: ContextVar[tuple[Redirected, float] | None] = ContextVar("fastspec.patch", default=None)
+
+
 @contextlib.contextmanager
 def patch(tolerance: float = 1e-5) -> Iterator[Redirected]:
     """Redirect torch.stft (and what calls it: Tensor.stft, torchaudio, Hugging Face's features) for a while.
@@ -40,39 +47,63 @@ def patch(tolerance: float = 1e-5) -> Iterator[Redirected]:
     results differ by more than `tolerance` of the largest value is left to torch. The values of the window are part
     of the set where that costs nothing: a window on the CPU that is not being trained.
 
-    torch.stft is one for the whole process: calls of all threads are redirected (and counted, perhaps not exactly)
-    while a patch is on, and no other thread may enter or leave a patch of its own meanwhile.
+    Only the calls of this thread (of this task, under asyncio) are redirected: threads that run meanwhile, or are
+    begun inside the block, keep torch's, and may have patches of their own. Inside another patch the inner one counts.
 
     Yields:
         ``Redirected``: the counts.
     """
-    counts, original = Redirected(), torch.stft
-
-    def stft(input: Tensor, n_fft: int, *args: Any, **kwargs: Any) -> Tensor:
-        names = "hop_length", "win_length", "window", "center", "pad_mode", "normalized", "onesided", "return_complex"
-        given = dict(zip(names, args, strict=False)) | kwargs
-        why = _unsafe(input, n_fft, given) if len(args) <= len(names) else "more arguments than are known"
-        if not why:
-            try:
-                return _ours(counts, original, input, n_fft, given, tolerance)
-            except (ValueError, NotImplementedError) as error:
-                why = str(error)
-        counts.kept[why] += 1
-        return original(input, n_fft, *args, **kwargs)
-
-    with _lock:
-        torch.stft = torch.functional.stft = stft
+    counts = Redirected()
+    _install()
+    token = _active.set((counts, tolerance))
     try:
         yield counts
     finally:
-        with _lock:
-            torch.stft = torch.functional.stft = original
+        _active.reset(token)
+        _uninstall()
+
+
+def _install() -> None:
+    """torch.stft is one for the whole process: the first patch puts ours there, the last one takes it away."""
+    global _patches, _originals
+    with _lock:
+        if _patches == 0:
+            _originals = torch.stft, torch.functional.stft
+            torch.stft = torch.functional.stft = _stft
+        _patches += 1
+
+
+def _uninstall() -> None:
+    global _patches
+    with _lock:
+        _patches -= 1
+        if _patches == 0:
+            torch.stft, torch.functional.stft = _originals
+
+
+def _stft(input: Tensor, n_fft: int, *args: Any, **kwargs: Any) -> Tensor:
+    original = _originals[0]
+    if torch.compiler.is_compiling():
+        return original(input, n_fft, *args, **kwargs)
+    active = _active.get()
+    if active is None:
+        return original(input, n_fft, *args, **kwargs)
+    counts, tolerance = active
+    given = dict(zip(_NAMES, args, strict=False)) | kwargs
+    why = _unsafe(input, n_fft, given) if len(args) <= len(_NAMES) else "more arguments than are known"
+    if not why:
+        try:
+            return _ours(counts, original, input, n_fft, given, tolerance)
+        except (ValueError, NotImplementedError) as error:
+            why = str(error)
+    counts.kept[why] += 1
+    return original(input, n_fft, *args, **kwargs)
 
 
 def _unsafe(x: Any, n_fft: int, given: dict[str, Any]) -> str:
     """Why torch must do this call itself, or ""."""
-    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
-        return "compiled or traced"
+    if torch._C._get_tracing_state() is not None:
+        return "traced"
     if type(x) not in (Tensor, torch.nn.Parameter) or x.dtype not in (torch.float32, torch.float64):
         return "samples are not a plain float32 or float64 tensor"
     if x.dim() not in (1, 2) or x.numel() == 0:

@@ -139,6 +139,27 @@ def _librosa_log(m: Any, mel: Tensor) -> Tensor:
     return y if m.top_db is None else y.clamp(min=y.detach().amax() - m.top_db)  # below the batch's largest value
 
 
+# asteroid: rows of real filters [2 F, 1, N], the first half read as real parts, the second as imaginary ones
+
+
+def asteroid_encoder(m: Any, waveform: Tensor) -> Tensor:
+    """[..., T] to [..., 2 F, M]; [B, 1, T] to [B, 2 F, M] where ``as_conv1d``."""
+    bank = m.filterbank
+    if m.is_pinv:
+        raise Refused("its filters are a pseudo-inverse, made at each call")
+    filters = bank.filters()
+    if filters.shape[0] % 2:
+        raise Refused("an odd number of filters")
+    kept = any(filters is t for t in (*bank.parameters(), *bank.buffers()))
+    x = bank.pre_analysis(waveform)
+    if m.padding:
+        x = nn.functional.pad(x, (m.padding, m.padding))
+    real, imag = filters.chunk(2)
+    y = transform(m, x, (real, imag), m.stride, False, "constant", kept=kept)
+    y = torch.cat([y.real, y.imag], -2)
+    return bank.post_analysis(y[:, 0] if x.dim() == 3 and x.shape[1] == 1 and m.as_conv1d else y)
+
+
 SWAPS: dict[tuple[str, str], Forward] = {
     ("torchaudio", "Spectrogram"): torchaudio_spectrogram,
     ("torchaudio", "MelSpectrogram"): torchaudio_mel,
@@ -147,7 +168,9 @@ SWAPS: dict[tuple[str, str], Forward] = {
     ("torchlibrosa", "STFT"): torchlibrosa_stft,
     ("torchlibrosa", "Spectrogram"): torchlibrosa_spectrogram,
     ("torchlibrosa", "LogmelFilterBank"): torchlibrosa_logmel,
+    ("asteroid_filterbanks", "Encoder"): asteroid_encoder,
 }
+CHANNELLED = ("asteroid_filterbanks",)  # packages that read [B, 1, T]
 for _root in ("nnAudio", "nnAudio2"):
     SWAPS |= {
         (_root, "STFT"): nnaudio_stft,

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ._report import Report, Row
-from ._swaps import REFUSED, RUNS, SWAPS, Refused, kind
+from ._swaps import CHANNELLED, REFUSED, RUNS, SWAPS, Refused, kind
 
 _HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
@@ -71,11 +71,11 @@ def accelerate(model: nn.Module, example: Any = None, tolerance: float = 1e-4) -
 
     Known are torchaudio's Spectrogram, MelSpectrogram, MFCC and LFCC, runs of Spectrogram, MelScale, MelSpectrogram
     and AmplitudeToDB in an nn.Sequential, nnAudio's STFT, MelSpectrogram (in MFCC too), Gammatonegram and CQT1992v2,
-    and torchlibrosa's STFT, Spectrogram and LogmelFilterBank, fused where the two follow in an nn.Sequential; called
-    one after the other by a parent, as in PANNs, each is replaced by itself. A replacement is of a subclass of the
-    original's class and has its very parameters, buffers, hooks and attributes, so optimisers go on and checkpoints
-    load; hooks on modules inside a front end, which is one kernel now, would not run, so such a front end is left
-    alone.
+    asteroid's Encoder of any filterbank, and torchlibrosa's STFT, Spectrogram and LogmelFilterBank, fused where the
+    two follow in an nn.Sequential; called one after the other by a parent, as in PANNs, each is replaced by itself. A
+    replacement is of a subclass of the original's class and has its very parameters, buffers, hooks and attributes,
+    so optimisers go on and checkpoints load; hooks on modules inside a front end, which is one kernel now, would not
+    run, so such a front end is left alone. The report tells of a replacement that is slower.
 
     The first module of a fused run does the work of all; those after it (MelScale, AmplitudeToDB, LogmelFilterBank)
     keep their places and values and return what they are given: called by themselves they are identities until
@@ -218,7 +218,7 @@ def _noise(module: nn.Module) -> Tensor:
     tensors = [*module.parameters(), *module.buffers()]
     like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
     spectra = kind(module) == ("torchlibrosa", "LogmelFilterBank")  # reads power [B, 1, M, F]
-    shape = (2, 1, 64, like.shape[0]) if spectra else (2, 32768)
+    shape = (2, 1, 64, like.shape[0]) if spectra else (2, 1, 32768) if kind(module)[0] in CHANNELLED else (2, 32768)
     noise = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return (noise.square() if spectra else noise).to(like)
 

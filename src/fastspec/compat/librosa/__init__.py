@@ -1,32 +1,16 @@
-"""librosa 0.11's spectral part on NumPy arrays: ``import fastspec.compat.librosa as librosa``.
+"""librosa's spectral part on NumPy arrays: ``import fastspec.compat.librosa as librosa``.
 
-``stft`` to ``db_to_amplitude`` here, ``feature`` and ``filters`` beside them, with librosa's arguments and defaults.
-What fastspec cannot do is a ValueError that names the argument. docs/migrate-librosa.md says what is equal.
+``core`` (whose names are here too), ``feature`` and ``filters``, with librosa's arguments and defaults. Where librosa
+1.0 changed what 0.11 did, 1.0 is meant, and ``convention="0.11"`` asks for the older. What fastspec cannot do is a
+ValueError that names the argument, or an AttributeError that names librosa's function. docs/migrate-librosa.md says
+what is equal.
 """
 
-from . import feature, filters
-from .core import (
-    amplitude_to_db,
-    cqt,
-    db_to_amplitude,
-    db_to_power,
-    griffinlim,
-    istft,
-    power_to_db,
-    stft,
-    vqt,
-)
+from . import core, feature, filters
+from ._arrays import not_here
+from .core import *  # noqa: F403
+from .core import __all__ as _core
 
-__all__ = [
-    "amplitude_to_db",
-    "cqt",
-    "db_to_amplitude",
-    "db_to_power",
-    "feature",
-    "filters",
-    "griffinlim",
-    "istft",
-    "power_to_db",
-    "stft",
-    "vqt",
-]
+__all__ = ["core", "feature", "filters", *_core]
+
+__getattr__ = not_here(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import torch
 from torch import Tensor
 
 from ... import bases
+from ... import functional as F
+from ..._checks import integer
 
+REAL = {"F": torch.float32, "D": torch.float64}  # what a complex dtype is computed in
 _PAD_MODES = {"constant": "constant", "reflect": "reflect", "edge": "replicate"}
 
 
@@ -82,5 +86,53 @@ def write(result: np.ndarray, out: object) -> np.ndarray:
     return out
 
 
+def frame_sizes(n_fft: int, win_length: int | None, hop_length: int | None) -> tuple[int, int]:
+    """librosa's win_length and hop_length: n_fft and a quarter of the window."""
+    win_length = integer("n_fft", n_fft, 2) if win_length is None else integer("win_length", win_length, 1)
+    return win_length, max(1, win_length // 4) if hop_length is None else integer("hop_length", hop_length, 1)
+
+
+def n_fft_of(s: Tensor, n_fft: int | None) -> int:
+    """librosa's: n_fft where the bins agree with it, else the even number that has them."""
+    if n_fft is None or integer("n_fft", n_fft, 2) // 2 + 1 != s.shape[-2]:
+        return 2 * (s.shape[-2] - 1)
+    return n_fft
+
+
+def magnitude(
+    y: object,
+    S: object,
+    *,
+    n_fft: int | None,
+    hop_length: int | None,
+    win_length: int | None = None,
+    window: Any = "hann",
+    center: bool = True,
+    pad_mode: object = "constant",
+    power: float = 1.0,
+) -> tuple[Tensor, int]:
+    """The spectrogram of y, or S [..., F, M], and its n_fft."""
+    if S is None:
+        x = samples(y)
+        n_fft = integer("n_fft", n_fft, 2)
+        win_length, hop_length = frame_sizes(n_fft, win_length, hop_length)
+        w = make_window(window, win_length)
+        return F.spectrogram(x, 0, w, n_fft, hop_length, win_length, power, False, center, padding(pad_mode)), n_fft
+    s = spectrum("S", S, is_complex=False)
+    if (s < 0).any():
+        raise ValueError("S must not be negative")
+    return s, n_fft_of(s, n_fft)
+
+
 def _kind(x: object) -> str:
     return f"{x.dtype} of shape {list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
+
+
+def not_here(module: str) -> Callable[[str], Any]:
+    """``__getattr__`` of a module: names what librosa has and fastspec has not."""
+    theirs = module.replace("fastspec.compat.", "")
+
+    def __getattr__(name: str) -> Any:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}: if librosa has it, use {theirs}.{name}")
+
+    return __getattr__

@@ -4,6 +4,6 @@ Signatures, attributes and output conventions are nnaudio2 2.0.3's (nnAudio 0.3.
 old checkpoints load strictly, new ones hold what is trained alone. docs/migrate-nnaudio.md says what differs.
 """
 
-from . import Spectrogram, features, utils
+from . import Spectrogram, features, librosa_functions, utils
 
-__all__ = ["Spectrogram", "features", "utils"]
+__all__ = ["Spectrogram", "features", "librosa_functions", "utils"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .... import transforms
 from ...._accelerate._swaps import nnaudio_cqt
 from ...._checks import warn
+from ....bases.cqt import ConstantQ
 from ....constant_q import apply_layout
 from .. import utils
 from .._held import Held, clips, to_complex
@@ -23,16 +26,31 @@ _SAVED = "lenghts", "lowpass_filter", "early_downsample_filter", "wsin", "wcos"
 class _ConstantQ(Held):
     """What all have: the layer that computes, nnAudio's outputs and normalisations."""
 
-    _convolutional_width = False  # CQT1992 and CQT2010 multiply "convolutional" by the FFT's length
+    _convolutional_width = False  # CQT1992 and CQT2010 multiply "convolutional" by the FFT's length, n_fft
+    _by_octaves = False  # n_fft is the width of the top octave's kernels
 
-    def _begin(self, output_format: str, **arguments: Any) -> None:
-        self._core = transforms.VQT(normalization_type="convolutional", **arguments)
+    def _begin(
+        self,
+        output_format: str,
+        sr: float,
+        hop_length: int,
+        fmin: float,
+        n_bins: int,
+        bins_per_octave: int,
+        filter_scale: float,
+        norm: float,
+        **more: Any,
+    ) -> None:
+        sizes = {"sr": sr, "hop_length": hop_length, "fmin": fmin, "n_bins": n_bins, "norm": norm}
+        sizes |= {"bins_per_octave": bins_per_octave, "filter_scale": filter_scale}
+        self._core = transforms.VQT(normalization_type="convolutional", **sizes, **more)
         spec = self._core.layout.spec
         self.hop_length, self.pad_mode, self.center = self._core.hop_length, self._core.pad_mode, self._core.center
         self.output_format, self.n_bins, self.frequencies = output_format, spec.n_bins, spec.frequencies
         self.trainable = self._core.trainable
         self.register_buffer("lenghts", torch.tensor(spec.lengths, dtype=torch.float32), persistent=False)
-        self.kernel_width = self.n_fft = 2 ** int(np.ceil(np.log2(spec.lengths.max())))
+        self.kernel_width = _width(spec.lengths)
+        self.n_fft = _width(spec.lengths[-bins_per_octave:]) if self._by_octaves else self.kernel_width
         self.n_octaves = spec.n_octaves
         self.dropped = _SAVED
 
@@ -55,7 +73,7 @@ class _ConstantQ(Held):
         elif normalization_type == "wrap":
             y = y * 2.0
         elif self._convolutional_width:
-            y = y * float(self.kernel_width)
+            y = y * float(self.n_fft)
         if kind == "Magnitude":
             return y
         if kind == "Complex":
@@ -88,9 +106,8 @@ class CQT1992v2(_ConstantQ):
         verbose: bool = True,
     ) -> None:
         super().__init__()
-        given = {"sr": sr, "hop_length": hop_length, "fmin": fmin, "fmax": fmax, "n_bins": n_bins, "norm": norm}
-        given |= {"bins_per_octave": bins_per_octave, "filter_scale": filter_scale, "window": window}
-        self._begin(output_format, center=center, pad_mode=pad_mode, **given)
+        sizes = sr, hop_length, fmin, n_bins, bins_per_octave, filter_scale, norm
+        self._begin(output_format, *sizes, fmax=fmax, window=window, center=center, pad_mode=pad_mode)
         self.norm, self.trainable = norm, trainable
         spec = self._core.layout.spec
         self.constants = {
@@ -153,16 +170,16 @@ class CQT1992(_Octaves):
     ) -> None:
         super().__init__()
         _no_trained_stft(trainable_STFT)
-        given = {"sr": sr, "hop_length": hop_length, "fmin": fmin, "fmax": fmax, "n_bins": n_bins, "norm": norm}
-        given |= {"bins_per_octave": bins_per_octave, "filter_scale": filter_scale, "window": window}
-        self._begin(output_format, center=center, pad_mode=pad_mode, trainable=trainable_CQT, **given)
+        sizes = sr, hop_length, fmin, n_bins, bins_per_octave, filter_scale, norm
+        shape = {"window": window, "center": center, "pad_mode": pad_mode}
+        self._begin(output_format, *sizes, fmax=fmax, trainable=trainable_CQT, **shape)
         self.norm = norm
 
 
 class CQT2010(_Octaves):
-    """Constant-Q transform by octaves. fmax, norm, window and earlydownsample have no effect, as in nnAudio."""
+    """Constant-Q transform by octaves. fmax, norm and window have no effect, as in nnAudio, nor has earlydownsample."""
 
-    _convolutional_width = True
+    _convolutional_width = _by_octaves = True
 
     def __init__(
         self,
@@ -185,14 +202,15 @@ class CQT2010(_Octaves):
     ) -> None:
         super().__init__()
         _no_trained_stft(trainable_STFT)
-        given = {"sr": sr, "hop_length": hop_length, "fmin": fmin, "n_bins": n_bins, "norm": basis_norm}
-        given |= {"bins_per_octave": bins_per_octave, "filter_scale": filter_scale}
-        self._begin(output_format, pad_mode=pad_mode, trainable=trainable_CQT, **given)
+        sizes = sr, hop_length, fmin, n_bins, bins_per_octave, filter_scale, basis_norm
+        self._begin(output_format, *sizes, pad_mode=pad_mode, trainable=trainable_CQT)
         self.norm, self.earlydownsample = norm, earlydownsample
 
 
 class CQT2010v2(_Octaves):
     """Constant-Q transform by octaves, kernels in time; see CQT2010. trainable trains ``_core.basis_*``."""
+
+    _by_octaves = True
 
     def __init__(
         self,
@@ -213,9 +231,8 @@ class CQT2010v2(_Octaves):
         verbose: bool = True,
     ) -> None:
         super().__init__()
-        given = {"sr": sr, "hop_length": hop_length, "fmin": fmin, "n_bins": n_bins, "norm": basis_norm}
-        given |= {"bins_per_octave": bins_per_octave, "filter_scale": filter_scale}
-        self._begin(output_format, pad_mode=pad_mode, trainable=trainable, **given)
+        sizes = sr, hop_length, fmin, n_bins, bins_per_octave, filter_scale, basis_norm
+        self._begin(output_format, *sizes, pad_mode=pad_mode, trainable=trainable)
         self.norm, self.earlydownsample = norm, earlydownsample
 
 
@@ -242,11 +259,9 @@ class VQT(_Octaves):
         verbose: bool = True,
     ) -> None:
         super().__init__()
-        given = {"sr": sr, "hop_length": hop_length, "fmin": fmin, "n_bins": n_bins, "norm": basis_norm}
-        given |= {"bins_per_octave": bins_per_octave, "filter_scale": filter_scale, "gamma": gamma}
-        if gamma == 0:
-            given |= {"window": window, "fmax": fmax}
-        self._begin(output_format, pad_mode=pad_mode, trainable=trainable, **given)
+        sizes = sr, hop_length, fmin, n_bins, bins_per_octave, filter_scale, basis_norm
+        honoured = {"window": window, "fmax": fmax} if gamma == 0 else {"gamma": gamma}
+        self._begin(output_format, *sizes, pad_mode=pad_mode, trainable=trainable, **honoured)
         self.norm, self.basis_norm, self.earlydownsample = norm, basis_norm, earlydownsample
         self.sr, self.gamma, self.filter_scale, self.bins_per_octave = sr, gamma, filter_scale, bins_per_octave
 
@@ -274,11 +289,20 @@ class iCQT(Held):
         given = sr, hop_length, fmin, fmax, n_bins, bins_per_octave, filter_scale, norm, window, center, pad_mode
         self._core = transforms.ICQT(*given, n_iter=n_iter)
         self.hop_length, self.center, self.pad_mode, self.n_iter = hop_length, center, pad_mode, n_iter
+        n_bins = n_bins if fmax is None else math.ceil(bins_per_octave * math.log2(fmax / fmin))
+        spec = ConstantQ(sr, fmin, n_bins, bins_per_octave, filter_scale, 0.0, 0.0, window, norm)
+        self.frequencies, self.kernel_width = spec.frequencies, _width(spec.lengths)
+        self.register_buffer("lengths", torch.tensor(spec.lengths, dtype=torch.float32), persistent=False)
         self.dropped = "lengths", "cqt_kernels_real", "cqt_kernels_imag", "alpha"
 
     def forward(self, CQT: Tensor, length: int | None = None) -> Tensor:
         y = to_complex(CQT)
         return self._core(y, (y.shape[-1] - 1) * self.hop_length + 1 if length is None else length)
+
+
+def _width(lengths: NDArray) -> int:
+    """The power of two that holds the longest kernel."""
+    return 2 ** int(np.ceil(np.log2(lengths.max())))
 
 
 def _no_trained_stft(trainable: bool) -> None:

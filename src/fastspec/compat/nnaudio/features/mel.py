@@ -22,8 +22,10 @@ class _Bands(Held):
 
     _bank: str
 
-    def _begin(self, bank: Tensor, trainable: bool, stft: dict[str, Any], power: float) -> None:
-        self.stft = STFT(freq_bins=None, freq_scale="no", output_format="Magnitude", **stft)
+    def _begin(self, bank: Tensor, trainable: bool, power: float, *frames: Any, **more: Any) -> None:
+        n_fft, win_length, hop_length, window, center, pad_mode, sr, trainable_STFT = frames
+        sizes = n_fft, win_length, None, hop_length, window, "no", center, pad_mode
+        self.stft = STFT(*sizes, sr=sr, trainable=trainable_STFT, output_format="Magnitude", **more)
         self.stride, self.center, self.pad_mode = self.stft.stride, self.stft.center, self.stft.pad_mode
         self.n_fft, self.power, self.trainable_STFT = self.stft.n_fft, power, self.stft.trainable
         self.constants = {self._bank: lambda: bank}
@@ -82,10 +84,9 @@ class MelSpectrogram(_Bands):
     ) -> None:
         super().__init__()
         self.trainable_mel = trainable_mel
-        stft = {"n_fft": n_fft, "win_length": win_length, "hop_length": hop_length, "window": window}
-        stft |= {"center": center, "pad_mode": pad_mode, "sr": sr, "trainable": trainable_STFT, **kwargs}
+        frames = n_fft, win_length, hop_length, window, center, pad_mode, sr, trainable_STFT
         bank = torch.tensor(utils.get_mel(sr, n_fft, n_mels, fmin, fmax, htk, norm))
-        self._begin(bank, trainable_mel, stft, power)
+        self._begin(bank, trainable_mel, power, *frames, **kwargs)
 
 
 class Gammatonegram(_Bands):
@@ -123,10 +124,9 @@ class Gammatonegram(_Bands):
     ) -> None:
         super().__init__()
         self.trainable_bins = trainable_bins
-        stft = {"n_fft": n_fft, "win_length": win_length, "hop_length": hop_length, "window": window}
-        stft |= {"center": center, "pad_mode": pad_mode, "sr": sr, "trainable": trainable_STFT, **kwargs}
+        frames = n_fft, win_length, hop_length, window, center, pad_mode, sr, trainable_STFT
         bank = torch.tensor(utils.get_gammatone(sr, n_fft, n_bins, fmin, fmax))
-        self._begin(bank, trainable_bins, stft, power)
+        self._begin(bank, trainable_bins, power, *frames, **kwargs)
 
 
 class MFCC(nn.Module):

@@ -64,9 +64,16 @@ class STFT(Held):
                 self.hold(name, make().clone(), True)
 
     def _rows(self, part: int) -> Tensor:
+        return self._centred(self._core.rows()[part].detach())[:, None]
+
+    def _centred(self, taps: Tensor) -> Tensor:
         left = (self.n_fft - self.win_length) // 2
-        rows = self._core.rows()[part].detach()
-        return nn.functional.pad(rows, (left, self.n_fft - self.win_length - left))[:, None]
+        return nn.functional.pad(taps, (left, self.n_fft - self.win_length - left))
+
+    @property
+    def window_mask(self) -> Tensor:
+        """The window [1, n_fft, 1]."""
+        return self._centred(self._window())[None, :, None]
 
     def forward(self, x: Tensor, output_format: str | None = None) -> Tensor:
         kind = output_format or self.output_format
