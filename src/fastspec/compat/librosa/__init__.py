@@ -9,8 +9,8 @@ what is equal.
 from . import core, feature, filters
 from ._arrays import not_here
 from .core import *  # noqa: F403
-from .core import __all__ as _core
 
-__all__ = ["core", "feature", "filters", *_core]
+__all__ = ["core", "feature", "filters"]
+__all__ += core.__all__
 
 __getattr__ = not_here(__name__)

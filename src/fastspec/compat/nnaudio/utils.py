@@ -14,12 +14,11 @@ from torch.nn.functional import conv1d, fold
 from ... import bases
 from ..._checks import one_of, warn
 from ...bases.cqt import ConstantQ, cqt_rows
+from . import librosa_functions
 from .librosa_functions import *  # noqa: F403
-from .librosa_functions import __all__ as _filters
 from .librosa_functions import pad_center
 
 __all__ = [
-    *_filters,
     "broadcast_dim",
     "broadcast_dim_conv2d",
     "complex_mul",
@@ -42,6 +41,7 @@ __all__ = [
     "torch_window_sumsquare",
     "uniform_distribution",
 ]
+__all__ += librosa_functions.__all__
 
 
 def broadcast_dim(x: Tensor) -> Tensor:

@@ -110,7 +110,6 @@ def magphase(D: np.ndarray, *, power: float = 1) -> tuple[np.ndarray, np.ndarray
     D = np.asarray(D)
     magnitude = np.abs(D)
     silent = magnitude == 0
-    phase = np.empty(D.shape, np.result_type(D.dtype, np.complex64))
-    phase.real = D.real / (magnitude + silent) + silent
-    phase.imag = D.imag / (magnitude + silent)
+    size = magnitude + silent
+    phase = D.real / size + silent + 1j * (D.imag / size)
     return magnitude ** real("power", power, 0.0, strict=True), phase
