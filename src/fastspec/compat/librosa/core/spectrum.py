@@ -111,5 +111,5 @@ def magphase(D: np.ndarray, *, power: float = 1) -> tuple[np.ndarray, np.ndarray
     magnitude = np.abs(D)
     silent = magnitude == 0
     size = magnitude + silent
-    phase = D.real / size + silent + 1j * (D.imag / size)
+    phase = np.real(D) / size + silent + 1j * (np.imag(D) / size)
     return magnitude ** real("power", power, 0.0, strict=True), phase
