@@ -110,7 +110,7 @@ class Walk:
                 yield (b, b_end, m, m_end), self.z[: 2 * self.plan.n_bins * size].view(2, -1, size)
 
     def _new_panels(self) -> Tensor:
-        return self.z.new_empty(_native.dense_size(*self._native, self.plan.hop_length))
+        return empty((_native.dense_size(*self._native, self.plan.hop_length),), self.z.dtype)
 
     def pack(self, basis: Tensor) -> Tensor:
         """The packed basis as the native kernels read it."""
