@@ -237,9 +237,10 @@ def ivqt(
 ) -> Tensor:
     """Samples whose variable-Q transform comes nearest to a spectrum: least squares by conjugate gradients.
 
-    Bins weigh as if their kernels had one norm (their sum): with those weights ten iterations do what an unweighted
-    error needs many times as many for. What can be recovered depends on r, the length of the shortest kernel over the
-    hop: r >= 1.4 gives 38 dB and more on sounds between the bins, r < 1 leaves gaps that no frame tells of.
+    Bins weigh as if their kernels had one norm (their sum), those shorter than the hop less by that ratio: with those
+    weights ten iterations do what an unweighted error needs many times as many for. What can be recovered depends on
+    r, the length of the shortest kernel over the hop: r >= 1.4 gives 38 dB and more on sounds between the bins, r < 1
+    leaves gaps that no frame tells of.
 
     Args:
         spectrum: complex [..., K, M].
@@ -278,25 +279,27 @@ def ivqt(
         raise ValueError(f"spectrum must have shape [..., {n_bins}, M] with M >= 1, got {list(spectrum.shape)}")
     n_frames = spectrum.shape[-1]
     length = _length(layout, n_frames, center) if length is None else integer("length", length, 1)
-    overlap = float(layout.spec.lengths[-1]) / layout.hop_length
-    if overlap < 1.3:
+    overlaps = layout.spec.lengths / layout.hop_length
+    if overlaps[-1] < 1.3:
         warnings.warn(
-            f"the shortest kernel is r = {overlap:.2f} hops long; below 1.3 the frames leave gaps that no inverse can "
+            f"the shortest kernel is r = {overlaps[-1]:.2f} hops long; below 1.3 the frames leave gaps that no inverse can "
             f"fill: hop_length = {int(layout.spec.lengths[-1] / 1.3)} or less would do",
             stacklevel=3,
         )
     compute = torch.float64 if spectrum.dtype is torch.complex128 else torch.float32
     bases, halfband = _cached(layout, compute, spectrum.device)
     factors = normalization_factors(normalization_type, layout.spec.lengths)
-    weights = torch.tensor(1.0 / factors, dtype=compute, device=spectrum.device)[:, None]
-    target = spectrum.reshape(-1, n_bins, n_frames) * weights
+    with torch.inference_mode(False):  # the derivative of `forward` keeps them
+        weights = torch.tensor(overlaps, dtype=compute, device=spectrum.device).clamp(max=1.0)[:, None]
+    factors = torch.tensor(factors, dtype=compute, device=spectrum.device)[:, None]
+    target = spectrum.reshape(-1, n_bins, n_frames) * (weights / factors)
     name = check_backend(backend)
 
     def forward(x: Tensor) -> Tensor:
         y = apply_layout(x, layout, bases, halfband, center, pad_mode, "Complex", name)
         if y.shape[2] != n_frames:
             raise ValueError(f"length = {length} has {y.shape[2]} frames, the spectrum {n_frames}")
-        return y
+        return y * weights
 
     return least_squares(forward, target, length, n_iter).reshape(*spectrum.shape[:-2], length)
 
