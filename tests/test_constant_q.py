@@ -11,6 +11,7 @@ import torch
 from fastspec import _octaves, bases, chroma, transforms
 from fastspec.bases.cqt import ConstantQ, cqt_rows
 from fastspec.bases.decimation import halfband, octaves
+from fastspec.compat.nnaudio import features as nnaudio
 from fastspec.constant_q import cqt, icqt, layout_tensors, vqt
 from fastspec.plan import DensePlan
 
@@ -285,18 +286,47 @@ def test_harmonic_stack():
         transforms.HarmonicStack(12, (0, 1))(x)
 
 
-@pytest.mark.parametrize(
-    ("sr", "fmin", "bpo"), [(22050, 32.7, 12), (44100, 55.0, 36), (44100, 32.7, 24), (16000, 110.0, 12)]
-)
-def test_unit_sine_is_one(sr, fmin, bpo):
-    """ "wrap" gives 1 for a sine at a bin, at every rate and depth (nnAudio's early downsampling gives 16 or 64)."""
-    n_bins = 3 * bpo
+SINES = [
+    (22050, 32.7, 12),
+    (44100, 55.0, 36),
+    (44100, 32.7, 24),
+    (16000, 110.0, 12),
+    (48000, 440.0, 12),
+    (8000, 65.4, 24),
+]
+
+
+def sine_peaks(transform, sr, fmin, bpo, n_bins):
+    """What unit sines at the lowest, middle and top bin give there, in the middle; each is its frame's largest."""
     for k in (0, n_bins // 2, n_bins - 1):
-        f = fmin * 2 ** (k / bpo)
-        x = torch.sin(2 * torch.pi * f / sr * torch.arange(sr, dtype=torch.float64))
-        y = cqt(x, sr, 512, fmin, n_bins=n_bins, bins_per_octave=bpo, normalization_type="wrap")
-        assert y[k, y.shape[1] // 2].item() == pytest.approx(1.0, abs=2e-3)
-        assert y[:, y.shape[1] // 2].argmax() == k
+        x = torch.sin(2 * torch.pi * fmin * 2 ** (k / bpo) / sr * torch.arange(sr, dtype=torch.float64))
+        y = transform(x)
+        frame = y[:, y.shape[1] // 2]
+        assert frame.argmax() == k
+        yield frame[k].item()
+
+
+@pytest.mark.parametrize("algorithm", ["recursive", "direct"])
+@pytest.mark.parametrize(("sr", "fmin", "bpo"), SINES)
+def test_unit_sine_is_one(sr, fmin, bpo, algorithm):
+    """Under "wrap", at every rate, fmin and depth of decimation."""
+    n_bins = 3 * bpo
+    same = dict(n_bins=n_bins, bins_per_octave=bpo, normalization_type="wrap", algorithm=algorithm)
+    for peak in sine_peaks(lambda x: cqt(x, sr, 512, fmin, **same), sr, fmin, bpo, n_bins):
+        assert peak == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("name", ["CQT2010", "CQT2010v2", "VQT"])
+@pytest.mark.parametrize(("sr", "fmin", "bpo"), SINES[:4])
+def test_unit_sine_is_one_after_early_downsampling(name, early, sr, fmin, bpo):
+    """nnAudio's own layers give 16 or 64 where they downsample early."""
+    n_bins = 3 * bpo
+    layer = getattr(nnaudio, name)(
+        sr, 512, fmin, n_bins=n_bins, bins_per_octave=bpo, earlydownsample=early, verbose=False
+    ).double()
+    peaks = sine_peaks(lambda x: layer(x, normalization_type="wrap")[0], sr, fmin, bpo, n_bins)
+    assert list(peaks) == pytest.approx([1.0] * 3, abs=2e-3)
 
 
 def test_short_clips():

@@ -282,8 +282,8 @@ def ivqt(
     overlaps = layout.spec.lengths / layout.hop_length
     if overlaps[-1] < 1.3:
         warnings.warn(
-            f"the shortest kernel is r = {overlaps[-1]:.2f} hops long; below 1.3 the frames leave gaps that no inverse can "
-            f"fill: hop_length = {int(layout.spec.lengths[-1] / 1.3)} or less would do",
+            f"the shortest kernel is r = {overlaps[-1]:.2f} hops long; below 1.3 the frames leave gaps that no inverse "
+            f"can fill: hop_length = {int(layout.spec.lengths[-1] / 1.3)} or less would do",
             stacklevel=3,
         )
     compute = torch.float64 if spectrum.dtype is torch.complex128 else torch.float32
