@@ -42,6 +42,11 @@ class Recorder:
     def __init__(self) -> None:
         self.uses: list[Use] = []
 
+    @property
+    def launched(self) -> list[str]:
+        """The names of the kernels, in order, as the host engine has them."""
+        return [use.kernel.name for use in self.uses]
+
     def run(self, kernel, grid, block, bound, shared_bytes, device) -> None:
         self.uses.append(Use(kernel, grid, block, shared_bytes))
 

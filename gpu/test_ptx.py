@@ -93,6 +93,11 @@ PROBLEMS = {
         "shared race",
     ),
     "two blocks, one word": ("y[i] = x[block + i];", "written by two blocks"),
+    "global memory read without barrier": (
+        "y[block + i] = x[i]; float v = y[block + (i ^ 32)]; __syncthreads(); y[block + i] = v;",
+        "global race",
+    ),
+    "global memory written without barrier": ("y[block + i] = x[i]; y[block + (i ^ 32)] = x[i];", "global race"),
     "copy never waited for": (
         "unsigned d = __cvta_generic_to_shared(s + i);"
         'asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" :: "r"(d), "l"(x + i) : "memory");'
@@ -124,6 +129,14 @@ def test_warp_barrier_orders_the_lanes_of_a_warp():
     assert np.array_equal(y, x[np.arange(N) ^ 1])
     machine, _, _ = run("s[i] = x[i]; __syncwarp(); if (i < 32) y[i] = s[i + 32];")  # but not those of another
     assert any("shared race" in problem for problem in machine.problems)
+
+
+def test_global_memory_between_barriers():
+    """A value that comes back after a barrier, the same value twice, and within a warp after its own barrier."""
+    body = "y[i] = x[i]; __syncthreads(); y[i] = y[i ^ 32]; __syncwarp(); y[i ^ 1] = y[i] + 1.f; __syncthreads();"
+    machine, x, y = run(body + "y[i & 32] = y[0];")
+    assert not machine.problems, machine.problems
+    assert np.array_equal(y[1:32], (x[np.arange(N) ^ 33] + 1)[1:32])
 
 
 def test_a_word_that_many_lanes_read_may_be_written_after_a_warp_barrier():

@@ -5,6 +5,8 @@ matrix (torch.fft in float64 for long frames). Its gradients are PyTorch's own.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -264,6 +266,20 @@ def tolerance(truth: torch.Tensor, plan: Plan, dtype: torch.dtype) -> float:
     if isinstance(plan, DensePlan):
         return 4 * torch.finfo(dtype).eps * math.sqrt(max(plan.n_fft, 2 * plan.n_bins, truth.shape[-1])) * scale
     return 4 * torch.finfo(dtype).eps * math.log2(2 * plan.n_fft) * scale
+
+
+@contextmanager
+def nan_memory() -> Iterator[None]:
+    """Fill new uninitialised tensors with NaN (torch's own switch): an unwritten element fails the test."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    assert torch.empty(3).isnan().all()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]
 
 
 def assert_close(actual: torch.Tensor, truth: torch.Tensor, tol: float, what: str) -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from cases import DenseCase
+from cases import DenseCase, nan_memory
 from host_cuda.engine import HostEngine
 
 from fastspec import _launch
@@ -75,13 +75,7 @@ def is_for_triton(item, params):
     return small and params.get("backend") == "triton"
 
 
-@pytest.fixture
-def nan_memory():
-    """Fill new uninitialised tensors with NaN (torch's own switch): an unwritten element fails the test."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(before[0])
-    torch.utils.deterministic.fill_uninitialized_memory = before[1]
+@pytest.fixture(name="nan_memory")
+def nan_memory_fixture():
+    with nan_memory():
+        yield

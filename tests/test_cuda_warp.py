@@ -31,6 +31,7 @@ BACKWARD_CASES = [
     Case(16001, 2, 1024, 256, pad="constant", center_pad=300),
     Case(5000, 1, 1024, 256, pad="none"),
     Case(12000, 1, 1024, 201, win=900),
+    Case(4000, 1, 1024, 64),  # as many frames before those that a block owns as a tile has
 ]
 
 
@@ -41,7 +42,8 @@ def engine(host_cuda):
         yield host_cuda
 
 
-def check(case, ending, bank, engine, backward):
+def check(case, ending, bank, backward):
+    """The values, and the gradient of the samples alone, which is what the fast backward computes."""
     x, window = signals(case)
     x.requires_grad_(backward)
     out = spectral_power(x, window, bank, case.plan, ending, "cuda")
@@ -49,12 +51,10 @@ def check(case, ending, bank, engine, backward):
     truth = true_power(x64, window.double(), None if bank is None else bank.double(), case, ending)
     extra = 1e-5 if ending.log != "none" else 0.0
     assert (out.detach() - truth).abs().max().item() <= tolerance(truth, case.plan, torch.float32) + extra
-    assert engine.launched == [FORWARD]
     if backward:
         cotangent = torch.randn(out.shape, generator=torch.Generator().manual_seed(3))
         (grad,) = torch.autograd.grad(out, x, cotangent)
         (grad_truth,) = torch.autograd.grad(truth, x64, cotangent.double())
-        assert engine.launched == [FORWARD, BACKWARD]
         error = (grad - grad_truth).abs().max().item()
         assert error <= 4 * tolerance(grad_truth, case.plan, torch.float32)
 
@@ -62,7 +62,8 @@ def check(case, ending, bank, engine, backward):
 @pytest.mark.usefixtures("nan_memory")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_edges(case, engine):
-    check(case, MAGNITUDE, None, engine, False)
+    check(case, MAGNITUDE, None, False)
+    assert engine.launched == [FORWARD]
 
 
 @pytest.mark.usefixtures("nan_memory")
@@ -70,15 +71,16 @@ def test_edges(case, engine):
 @pytest.mark.parametrize("case", BACKWARD_CASES, ids=str)
 def test_backward_owns_its_samples(case, banded, engine):
     if banded:
-        check(case, LOG_POWER, make_bank(case.plan.n_bins, 12, torch.float32), engine, True)
+        check(case, LOG_POWER, make_bank(case.plan.n_bins, 12, torch.float32), True)
     else:
-        check(case, Ending.make(2.0), None, engine, True)
+        check(case, Ending.make(2.0), None, True)
+    assert engine.launched == [FORWARD, BACKWARD]
 
 
 @pytest.mark.parametrize("n_fft", [400, 1024])
 def test_ragged_clips_and_16_bit_numbers(n_fft, engine):
     """Clips of one launch are those of their own launches, bit for bit; PCM and halves are what they mean."""
-    plan, lengths = FramePlan.make(n_fft, 160), [n_fft, 5 * n_fft + 7, n_fft + 300]
+    plan, lengths = FramePlan.make(n_fft, 160), [n_fft, 9 * n_fft + 7, 3724]
     window = torch.hann_window(n_fft)
     x = torch.randn(1, sum(lengths)).clamp(-1, 1)
     clips = cuda.Clips.ragged(lengths, plan, "cpu")
@@ -86,13 +88,21 @@ def test_ragged_clips_and_16_bit_numbers(n_fft, engine):
     apart = [spectral_power_cuda.forward(clip, window, None, plan, MAGNITUDE) for clip in x.split(lengths, 1)]
     assert torch.equal(together, torch.cat(apart, 2))
 
+    def gradient(cotangent, x, clips):  # of 1024: clips of one block, of two, and of a block and a quarter
+        return spectral_power_cuda.backward(cotangent, x, window, None, plan, MAGNITUDE, True, False, clips)[0]
+
+    parts = zip(together.split([u.shape[2] for u in apart], 2), x.split(lengths, 1), strict=True)
+    expected = torch.cat([gradient(*part, None) for part in parts], 1)
+    torch.testing.assert_close(gradient(together, x, clips), expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+    assert (BACKWARD in engine.launched) == (n_fft == 1024)
+
     pcm = (x * 32767).to(torch.int16)
     exact = spectral_power_cuda.forward(pcm.float() / 32768, window, None, plan, MAGNITUDE)
     assert torch.equal(spectral_power_cuda.forward(pcm, window, None, plan, MAGNITUDE), exact)
     half = torch.empty(exact.shape, dtype=torch.float16)
     spectral_power_cuda.forward(pcm, window, None, plan, MAGNITUDE, out=half)
     assert torch.equal(half, exact.half())
-    assert set(engine.launched) == {FORWARD}
+    assert set(engine.launched[-3:]) == {FORWARD}
 
 
 def test_what_is_chosen():
@@ -135,10 +145,11 @@ def test_what_is_chosen():
         assert other is None
 
 
-def test_silence_has_no_gradient(engine):
-    """|y| at y = 0: the gradient of a silent clip is 0."""
-    plan = FramePlan.make(1024, 256)
+@pytest.mark.parametrize("n_fft", [64, 1024])
+def test_silence_has_no_gradient(n_fft, engine):
+    """|y| at y = 0: the gradient of a silent clip is 0, in the general kernel and the fast one."""
     x = torch.zeros(1, 6000, requires_grad=True)
-    spectral_power(x, torch.hann_window(1024), None, plan, MAGNITUDE, "cuda").sum().backward()
-    assert engine.launched == [FORWARD, BACKWARD]
-    assert torch.equal(x.grad, torch.zeros_like(x))
+    out = spectral_power(x, torch.hann_window(n_fft), None, FramePlan.make(n_fft, n_fft // 4), MAGNITUDE, "cuda")
+    (grad,) = torch.autograd.grad(out.sum(), x)
+    assert (BACKWARD in engine.launched) == (n_fft == 1024)
+    assert torch.equal(grad, torch.zeros_like(x))

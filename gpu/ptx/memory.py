@@ -76,7 +76,9 @@ class Global:
         for base, end, place in zip(self.bases, self.ends, self.places, strict=True):
             if int(base) in uninitialised:
                 self.written[place : place + int(end - base)] = False
-        self.writer = np.full(self.data.size // 4, -1, np.int64)  # block that wrote each word
+        words = self.data.size // 4
+        self.writer = np.full(words, -1, np.int64)  # block that wrote each word, and its thread, when
+        self.lane, self.epoch, self.order = (np.full(words, -1, np.int64) for _ in range(3))
         self.read_sectors = np.zeros(self.data.size // 32, np.bool_)
         self.written_sectors = self.read_sectors.copy()
 

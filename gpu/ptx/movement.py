@@ -66,6 +66,8 @@ def read(machine: Machine, number: int, at: Lanes, space: str, address: np.ndarr
     if bad.any():
         raise AccessError("read of global memory that was never written", bad)
     memory.read_sectors[offset >> 5] = True
+    if machine.counting and (memory.writer[offset >> 2] >= 0).any():
+        _check_global_race(machine, number, offset, size, lane, None)
     return memory.data.view(UNSIGNED[8 * size])[offset // size]
 
 
@@ -97,6 +99,8 @@ def write(machine: Machine, number: int, at: Lanes, space: str, address: np.ndar
     elif space == "global":
         memory = machine.global_
         offset = memory.offsets(address, size)
+        if machine.counting:
+            _check_global_race(machine, number, offset, size, lane, values)
         memory.data.view(UNSIGNED[8 * size])[offset // size] = values
         memory.written_sectors[offset >> 5] = True
         for byte in range(size):
@@ -119,6 +123,25 @@ def _check_writers(machine: Machine, number: int, offset: np.ndarray, size: int,
         if ((before >= 0) & (before != block)).any() or (machine.global_.writer[at] != block).any():
             text = machine.kernel.instructions[number].text
             machine.problems[f"global word written by two blocks: `{text}`"] += 1
+
+
+def _check_global_race(machine: Machine, number: int, offset: np.ndarray, size: int, lane: np.ndarray, values) -> None:
+    """No thread may read, or write otherwise (`values`), what another of its block wrote, without a barrier between."""
+    if size < 4:
+        return
+    memory, warp, block = machine.global_, lane >> 5, machine.block_in_batch[lane]
+    epoch, order = machine.shared.epoch[block], machine.shared.warp_epoch[warp]
+    same = np.False_
+    if values is not None:
+        same = memory.data.view(UNSIGNED[8 * size])[offset // size] == np.asarray(values).view(UNSIGNED[8 * size])
+    for word in range(0, size, 4):
+        at = offset + word >> 2
+        ordered = (memory.epoch[at] != epoch) | ((memory.lane[at] >> 5 == warp) & (memory.order[at] < order))
+        mine = (memory.writer[at] != block + machine.first_block) | (memory.lane[at] == lane)
+        if not (ordered | mine | same).all():
+            machine.problems[f"global race: `{machine.kernel.instructions[number].text}`"] += 1
+        if values is not None:
+            memory.lane[at], memory.epoch[at], memory.order[at] = lane, epoch, order
 
 
 def note_traffic(machine: Machine, number: int, at: Lanes, space: str, address: np.ndarray, size: int) -> None:

@@ -85,7 +85,7 @@ FS_INLINE void walk_adjoint(Complex<Real>* memory, const Frames& f, const Fft<Re
       const long long reach = (m + count - 1) * f.hop + (f.hop > f.n_fft ? f.hop : f.n_fft);
       const long long to = m + count == stop || reach > end ? end : reach;
       gather_samples(memory, f, t, clip, b, grad, window, m, count, from, to, touched, gain);
-      if (to > touched) touched = to;
+      touched = to;
     }
     __syncthreads();
   }

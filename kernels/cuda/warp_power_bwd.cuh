@@ -64,12 +64,12 @@ template <int F, bool Two, int Pitch> struct BandGradients {
 template <int Bins, class Tile>
 FS_INLINE void read_bins(const Tile& tile, const float* gradient, int pitch, int first, int frames) {
   constexpr int quads = Tile::kFrames / 4, width = Tile::kFrames;
+  static_assert(kBlock % width == 0, "every thread has a row");
   const int thread = seat().thread;
   const int offset = int(reinterpret_cast<unsigned long long>(gradient) / 4) + first;
   if (((offset | pitch) & 3) == 0 && first + width <= frames) {
     constexpr int rows = kBlock / quads, steps = Bins / rows;
     const int row = thread / quads, frame = thread % quads * 4;
-    if (kBlock % quads != 0 && row >= rows) return;
     float *a = tile.cell(row, frame), *b = tile.cell(row, frame + 1), *c = tile.cell(row, frame + 2),
           *d = tile.cell(row, frame + 3);
     int from = row * pitch + first + frame;
@@ -89,7 +89,6 @@ FS_INLINE void read_bins(const Tile& tile, const float* gradient, int pitch, int
   }
   constexpr int rows = kBlock / width;
   const int frame = thread % width;
-  if (thread / width >= rows) return;
   const bool exists = first + frame < frames;
   FS_UNROLL(2)
   for (int row = thread / width; row < Bins; row += rows)
@@ -100,9 +99,9 @@ FS_INLINE void read_bins(const Tile& tile, const float* gradient, int pitch, int
 template <int Count, class Fn> FS_INLINE void share(int count, Fn&& fn) {
   const int thread = seat().thread;
   if constexpr (Count > 0) {
+    static_assert(Count % kBlock == 0, "every thread has as many");
     FS_UNROLL(99)
-    for (int i = 0; i < Count; i += kBlock)
-      if (i + kBlock <= Count || i + thread < Count) fn(i + thread);
+    for (int i = 0; i < Count; i += kBlock) fn(i + thread);
   } else {
     FS_UNROLL(4)
     for (int i = thread; i < count; i += kBlock) fn(i);
@@ -119,7 +118,7 @@ FS_INLINE void flush(const float* sum, float* grad, const Frames& f, int samples
   const int waiting = reflects ? pad : mode == kPadReplicate ? 0 : -1;  // the last sample whose padding came before
   if (from > waiting && from + count <= samples) {
     float* to = grad + from;
-    if (Usual > 0 && count == Usual)
+    if (Usual && count == Usual)
       share<Usual>(count, [&](int i) FS_LAMBDA { to[i] = sum[i]; });
     else
       share<0>(count, [&](int i) FS_LAMBDA { to[i] = sum[i]; });
@@ -131,7 +130,7 @@ FS_INLINE void flush(const float* sum, float* grad, const Frames& f, int samples
     if (reflects) {
       for (int s = from + thread; s < stop; s += kBlock) grad[-s] = sum[s - from];
     } else if (thread == 0) {
-      float all = from <= -pad ? 0.0f : grad[0];
+      float all = 0.0f;  // all of the padding is here: it is shorter than a tile
       for (int s = from; s < stop; ++s) all += sum[s - from];
       grad[0] = all;
     }
