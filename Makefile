@@ -87,7 +87,8 @@ $(VENV)/demo: $(VENV)/native
 	touch $@
 
 $(VENV)/test: $(VENV)/native
-	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio nnaudio2 torchlibrosa triton
+	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio nnaudio2 torchlibrosa triton \
+	  asteroid-filterbanks transformers
 	touch $@
 
 $(VENV)/bench: $(VENV)/test

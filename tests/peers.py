@@ -32,6 +32,23 @@ def _import_nnaudio():
     return nnAudio2.features
 
 
+def _import_asteroid():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import asteroid_filterbanks
+    return asteroid_filterbanks
+
+
+def whisper_features():
+    """Hugging Face's feature extractor of Whisper; imported here, for it takes seconds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from transformers import WhisperFeatureExtractor
+
+        return WhisperFeatureExtractor()
+
+
+asteroid = _import_asteroid()
 torchaudio = import_torchaudio()
 librosa = _import_librosa()
 torchlibrosa = _import_torchlibrosa()

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from peers import nnaudio, torchaudio, torchlibrosa
+from peers import asteroid, nnaudio, torchaudio, torchlibrosa, whisper_features
 from torch import nn
 
 import fastspec
+from fastspec._accelerate._swaps import SWAPS
 
 TA = torchaudio.transforms
 
@@ -77,11 +78,20 @@ MODELS = {
 
 
 def step(model, x):
+    """A step of training: the output and the gradients."""
     model.train()
-    model.zero_grad()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     out = model(x)
     out.square().sum().backward()
-    return out.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    nn.utils.clip_grad_norm_(model.parameters(), 1e-6)
+    optimizer.step()
+    return out.detach(), grads
+
+
+def values(model):
+    """Every tensor of a model, the state dict's and others."""
+    return {**model.state_dict(), **dict(model.named_buffers())}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -89,28 +99,36 @@ def test_a_model_computes_learns_and_is_restored(name):
     torch.manual_seed(0)
     make, paths = MODELS[name]
     model, x = make(), clips()
-    modules, state = dict(model.named_modules()), copy.deepcopy(model.state_dict())
-    want, want_grads = step(copy.deepcopy(model), x)
-    parameters = list(model.parameters())
+    plain = copy.deepcopy(model)
+    modules, parameters = dict(model.named_modules()), list(model.parameters())
+    modes = {path: m.training for path, m in modules.items()}
 
     report = fastspec.accelerate(model, x)
     assert {row.path for row in report.swapped} == paths
     assert all(row.difference <= 1e-4 and row.speedup > 0 for row in report.swapped)
+    assert all(path[:12] in str(report) for path in paths)
     assert all(a is b for a, b in zip(model.parameters(), parameters, strict=True))
-    have, have_grads = step(model, x)
+    assert {path: m.training for path, m in model.named_modules()} == modes
+    assert_same(values(model), values(plain))
+    (have, have_grads), (want, want_grads) = step(model, x), step(plain, x)
     torch.testing.assert_close(have, want, rtol=1e-4, atol=1e-4)
     assert have_grads.keys() == want_grads.keys()
     for key, grad in want_grads.items():
         assert (have_grads[key] - grad).norm() <= 1e-3 * grad.norm() + 1e-6, key
-    assert model.state_dict().keys() == state.keys()
-    model.load_state_dict(state)
 
-    text = str(report)
-    assert all(path[:12] in text for path in paths)
-    report.undo()
-    assert dict(model.named_modules()) == modules
-    again, _ = step(model, x)
-    assert torch.equal(again, want)
+    trained = copy.deepcopy(values(model))
+    assert report.undo() is model
+    assert dict(model.named_modules()) == modules  # the very objects
+    assert_same(values(model), trained)
+    model.load_state_dict(plain.state_dict())
+    assert torch.equal(model(x), plain(x))
+
+
+def assert_same(have, want):
+    assert have.keys() == want.keys()
+    for key, tensor in want.items():
+        assert have[key].dtype == tensor.dtype
+        assert torch.equal(have[key], tensor), key
 
 
 def test_runs_are_fused():
@@ -284,6 +302,69 @@ def test_refusals_say_why():
         fastspec.accelerate(model, tolerance=0)
 
 
+@pytest.mark.parametrize("sabotage", ["a part", "our forward", "NaN", "shape"])
+def test_what_differs_is_refused(sabotage, monkeypatch):
+    model = nn.Sequential(TA.MelSpectrogram(n_mels=20))
+    before, kind, right = model[0], ("torchaudio", "MelSpectrogram"), SWAPS["torchaudio", "MelSpectrogram"]
+    if sabotage == "a part":  # which our forward does not call
+        scale = before.mel_scale
+        scale.forward = lambda spectrum: 1.001 * type(scale).forward(scale, spectrum)
+    wrong = {
+        "our forward": lambda m, x: right(m, x) * 1.001,
+        "NaN": lambda m, x: right(m, x).fill_(torch.nan),
+        "shape": lambda m, x: right(m, x)[..., 1:],
+    }
+    monkeypatch.setitem(SWAPS, kind, wrong.get(sabotage, right))
+    want = model(clips())
+    report = fastspec.accelerate(model, clips())
+    assert "differs by" in report.refused[0].reason
+    assert "differs by" in str(report)
+    assert model[0] is before
+    report.undo()
+    assert torch.equal(model(clips()), want)
+
+
+FILTERBANKS = {
+    "Fourier": lambda: asteroid.Encoder(asteroid.STFTFB(256, 256, 64)),
+    "overcomplete": lambda: asteroid.Encoder(asteroid.STFTFB(512, 400, 160)),
+    "padded": lambda: asteroid.Encoder(asteroid.STFTFB(128, 128), padding=64, as_conv1d=False),
+    "torch's": lambda: asteroid.Encoder(asteroid.TorchSTFTFB.from_torch_args(256, 64, 256, center=False)),
+    "free": lambda: asteroid.Encoder(asteroid.FreeFB(64, 32, 16)),
+    "sinc": lambda: asteroid.Encoder(asteroid.ParamSincFB(64, 31, 16, sample_rate=16000)),
+}
+
+
+@pytest.mark.parametrize("name", FILTERBANKS)
+def test_asteroids_filterbanks(name):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(FILTERBANKS[name]()), clips(4000)[:, None]
+    plain = copy.deepcopy(model)
+    report = fastspec.accelerate(model, x)
+    assert [row.path for row in report.swapped] == ["0"]
+    want, have = plain(x), model(x)
+    assert have.shape == want.shape
+    assert (have - want).abs().max() <= 1e-5 * want.abs().max()
+    if name in ("free", "sinc"):
+        for y in (have, want):
+            y.square().mean().backward()
+        for p, q in zip(model.parameters(), plain.parameters(), strict=True):
+            assert (p.grad - q.grad).norm() <= 1e-4 * q.grad.norm()
+    assert torch.equal(report.undo()(x), want)
+
+
+def test_asteroids_rows_run_as_an_fft_and_a_pseudo_inverse_is_refused():
+    encoder = FILTERBANKS["Fourier"]()
+    model = fastspec.accelerate(nn.Sequential(encoder)).model
+    model(clips()[:, None])
+    window, gains, packed = model[0]._fastspec_kernels[1:]
+    assert packed is None
+    assert gains.shape == (129, 1)
+    torch.testing.assert_close(window / window.max(), encoder.filterbank.torch_window, rtol=0, atol=1e-6)
+    inverse = nn.Sequential(asteroid.Encoder(asteroid.STFTFB(64, 64), is_pinv=True))
+    (row,) = fastspec.accelerate(inverse).refused
+    assert "pseudo-inverse" in row.reason
+
+
 def test_patch_redirects_and_restores():
     original, x, window = torch.stft, clips(), torch.hann_window(400)
     want = torch.stft(x, 400, 160, window=window, return_complex=True)
@@ -325,6 +406,20 @@ def test_patch_runs_whispers_features():
     assert have.shape == want.shape == (2, 80, 100)
     assert (have - want).abs().max() <= 1e-4
     assert (grad - want_grad).norm() <= 1e-3 * want_grad.norm()
+
+
+def test_patch_runs_hugging_faces_features():
+    extractor, x = whisper_features(), clips(32000)[0].numpy()
+
+    def features():
+        return extractor(x, sampling_rate=16000, return_tensors="pt").input_features
+
+    want = features()
+    with fastspec.patch() as counts:
+        have = features()
+    assert (counts.redirected, dict(counts.kept)) == (1, {})
+    assert have.shape == want.shape == (1, 80, 3000)
+    assert (have - want).abs().max() <= 1e-4
 
 
 def test_patch_compares_every_window():
