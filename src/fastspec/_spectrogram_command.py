@@ -183,6 +183,8 @@ class Transform:
         if self.kind in _NOTES:
             look = {"sample_rate": self.sample_rate, "hop_length": self.arguments["hop_length"], "start": offset}
             look |= {"y_axis": self.y_axis, "power": 1.0, "db": self.kind != "chroma"}
+            if self.kind == "chroma":
+                look["label"] = "share of the loudest"
             if self.y_axis in ("note", "hz"):
                 look["frequencies"] = self.module.frequencies.numpy()
             return look

@@ -377,7 +377,7 @@ def _round_frequencies(centres: NDArray) -> NDArray:
     nice = [m * 10.0**e for e in range(-2, 7) for m in (1, 2, 3, 4, 5, 6, 8)]
     nice += [12000.0, 16000.0]
     places = np.arange(len(centres)) / max(len(centres) - 1, 1)
-    chosen: list[float] = []
+    chosen = [0.0] if low < 1e-6 * high else []
     order = sorted(nice, key=lambda f: (_roundness(f), -f))
     for frequency in order:
         if not low <= frequency <= high:
