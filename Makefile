@@ -88,7 +88,7 @@ $(VENV)/demo: $(VENV)/native
 
 $(VENV)/test: $(VENV)/native
 	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio nnaudio2 torchlibrosa triton \
-	  asteroid-filterbanks transformers
+	  asteroid-filterbanks panns-inference transformers
 	touch $@
 
 $(VENV)/bench: $(VENV)/test

@@ -1,7 +1,10 @@
 """torchaudio and librosa, which the parity tests compare with; the examples of the pages about them."""
 
+import importlib.util
 import os
 import re
+import sys
+import types
 import warnings
 from pathlib import Path
 
@@ -48,7 +51,18 @@ def whisper_features():
         return WhisperFeatureExtractor()
 
 
+def _import_panns():
+    """panns-inference's models, without its __init__, which downloads labels."""
+    (place,) = importlib.util.find_spec("panns_inference").submodule_search_locations
+    package = sys.modules["panns_inference"] = types.ModuleType("panns_inference")
+    package.__path__ = [place]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("panns_inference.models")
+
+
 asteroid = _import_asteroid()
+panns = _import_panns()
 torchaudio = import_torchaudio()
 librosa = _import_librosa()
 torchlibrosa = _import_torchlibrosa()

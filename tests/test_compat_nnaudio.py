@@ -275,6 +275,52 @@ def test_kernels_of_norm_2_have_one_loudness(name):
     torch.testing.assert_close(ratio, torch.tensor([1.0] * 12 + [0.0] * 12), atol=0.02, rtol=0)
 
 
+def gradient_of(layer, x):
+    layer(x.requires_grad_()).sum().backward()
+    return x.grad
+
+
+def opposite(layer, x):
+    """Whether "Phase" turns the other way than "Complex"."""
+    return (layer(x, "Complex")[..., 1] * layer(x, "Phase")[..., 1]).sum() < 0
+
+
+SINE = torch.sin(2 * torch.pi * 220 * torch.arange(44100) / 44100)
+DEFECTS = {  # what the page says of nnAudio, so that it is told if it is mended; True, or what is raised
+    "silence": (
+        lambda m: gradient_of(m.MelSpectrogram(**LAYERS["MelSpectrogram"]), torch.zeros(1, 8000)).isnan().any(),
+        True,
+    ),
+    "gain": (
+        lambda m: m.CQT2010v2(44100, 512, 55, n_bins=36, **Z)(SINE, normalization_type="wrap")[0, 24, 40] > 15,
+        True,
+    ),
+    "phase": (lambda m: opposite(m.CQT1992(**LAYERS["CQT1992"]), clips()), True),
+    "hop": (lambda m: m.CQT2010v2(16000, 441, 55, **Z)(clips()), RuntimeError),
+    "short": (lambda m: m.CQT1992v2(16000, 256, **Z)(clips()[:, :3000]), RuntimeError),
+    "Griffin_Lim": (lambda m: m.Griffin_Lim(256)(torch.rand(1, 129, 20)), RuntimeError),
+    "CFP's gradient": (lambda m: gradient_of(m.CFP(**LAYERS["CFP"]), clips()), RuntimeError),
+    "CFP of [T]": (lambda m: m.CFP(**LAYERS["CFP"])(clips()[0]), IndexError),
+    "float64": (lambda m: m.iSTFT(256, **Z)(torch.rand(1, 129, 9, 2), onesided=True).dtype is torch.float64, True),
+    "win_length": (lambda m: m.iSTFT(256, 200, **Z)(torch.rand(1, 129, 9, 2), onesided=True), RuntimeError),
+    "onesided": (lambda m: m.iSTFT(256, **Z)(torch.rand(1, 129, 9, 2)), RuntimeError),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_nnaudios_defects_are_not_ours(name, capsys):
+    call, theirs = DEFECTS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if theirs is True:
+            assert call(nnaudio)
+            assert not call(features)
+        else:
+            with pytest.raises(theirs):
+                call(nnaudio)
+            call(features)
+
+
 def test_refusals():
     with pytest.raises(NotImplementedError, match="trainable_kernels"):
         features.iSTFT(trainable_kernels=True)

@@ -214,6 +214,31 @@ def test_phases_are_torchaudios(name):
     assert (ours - theirs).norm() <= 2e-3 * theirs.norm()
 
 
+def gradient_of(transform, x):
+    transform(x.requires_grad_()).sum().backward()
+    return x.grad
+
+
+DEFECTS = {  # what the page says of torchaudio: True, or what is raised
+    "silence": (lambda m: gradient_of(m.Spectrogram(power=0.5), torch.zeros(2000)).isnan().any(), True),
+    "centroid": (lambda m: m.SpectralCentroid(16000)(torch.zeros(2000)).isnan().any(), True),
+    "float16": (lambda m: m.MelSpectrogram(n_mels=20).half()(torch.zeros(2000).half()), RuntimeError),
+    "bfloat16": (lambda m: m.MelSpectrogram(n_mels=20).bfloat16()(torch.zeros(2000).bfloat16()), RuntimeError),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_torchaudios_defects_are_not_ours(name):
+    call, theirs = DEFECTS[name]
+    if theirs is True:
+        assert call(torchaudio.transforms)
+        assert not call(T)
+    else:
+        with pytest.raises(theirs):
+            call(torchaudio.transforms)
+        call(T)
+
+
 def test_the_original_is_not_imported():
     ours = "fastspec.compat.torchaudio, fastspec.compat.nnaudio"
     code = f"import sys, {ours}; fastspec.accelerate; print([*sys.modules])"
