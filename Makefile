@@ -88,7 +88,8 @@ $(VENV)/demo: $(VENV)/native
 
 $(VENV)/test: $(VENV)/native
 	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio nnaudio2 torchlibrosa triton \
-	  asteroid-filterbanks panns-inference transformers
+	  asteroid-filterbanks panns-inference transformers keras onnx onnxruntime onnxscript
+	$(PIP) --no-deps kapre # read, not run: it would bring TensorFlow
 	touch $@
 
 $(VENV)/bench: $(VENV)/test

@@ -79,3 +79,11 @@ def is_for_triton(item, params):
 def nan_memory_fixture():
     with nan_memory():
         yield
+
+
+@pytest.fixture
+def fresh_dynamo():
+    """torch.compile without what earlier tests left in its caches."""
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()

@@ -292,13 +292,6 @@ def test_opcheck_fused(case, banded, backend):
             )
 
 
-@pytest.fixture
-def fresh_dynamo():
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
-
-
 def value_and_grads(op, tensors):
     leaves = leaves_of(tensors)
     out = op(*leaves)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import functional, kaldi, transforms
 from .dispatch import explain
+from .ops import decompositions
 
 if TYPE_CHECKING:
     from . import display, presets, streaming
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "accelerate",
+    "decompositions",
     "display",
     "explain",
     "functional",

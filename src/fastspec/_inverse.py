@@ -43,6 +43,8 @@ def invert(
     Returns:
         Samples [..., length].
     """
+    if torch.jit.is_tracing():  # type: ignore[reportPrivateImportUsage]
+        raise NotImplementedError("torch.jit.trace would fix the number of frames; use torch.export.export")
     y, n_frames = fold_spectrum(spectrum, plan, onesided)
     length, told = result_length(plan, n_frames, length)
     if told < length:

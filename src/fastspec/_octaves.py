@@ -264,7 +264,7 @@ def _extend(x: Tensor, left: int, right: int, reach: int, pad_mode: str) -> Tens
     inner_left, inner_right = min(left, reach), min(right, reach)
     t = torch.arange(-inner_left, length + inner_right, device=x.device)
     if pad_mode == "reflect":
-        period = max(1, 2 * (length - 1))
+        period = torch.full_like(t, max(1, 2 * (length - 1)))  # a tensor: ONNX takes no size for a divisor
         t = t.remainder(period)
         t = torch.minimum(t, period - t)
     elif pad_mode == "replicate":
@@ -287,4 +287,4 @@ def _halve(x: Tensor, origin: int, halfband: Tensor, backend: str) -> tuple[Tens
     skip = (origin + half) % 2
     plan = DensePlan.make(length, 4, (0,), (length,), center=False)
     pairs = frame_transform(x[:, skip:], halfband, plan, backend)
-    return torch.view_as_real(pairs[:, 0]).flatten(1), (origin + skip + half) // 2
+    return torch.view_as_real(pairs)[:, 0].flatten(1), (origin + skip + half) // 2

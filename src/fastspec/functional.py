@@ -25,6 +25,9 @@ Arguments that several functions share:
     out: contiguous tensor of the result's shape and dtype, written and returned; not where gradients are
         recorded.
 
+Every function that takes samples or a spectrum takes arrays of NumPy, CuPy, JAX and whatever speaks DLPack as well, and
+returns the like, see docs/arrays.md.
+
 Errors: ValueError names the argument, its value and what is allowed. NaN and infinity among the samples reach
 the frames that hold them and no others. A NaN inside a window or a filterbank is not looked for (that would cost
 a pass) and reaches every result that it weights.
@@ -40,6 +43,7 @@ import torch
 from torch import Tensor
 
 from . import bases
+from ._arrays import takes_arrays
 from ._basis import basis_transform, inverse_basis_transform
 from ._checks import integer, real
 from ._forward import transform
@@ -508,3 +512,7 @@ def _limit_range(x: Tensor, top_db: float | None, unit: float = 1.0) -> Tensor:
 
 def _quarter(n_fft: int, hop_length: int | None) -> int | None:
     return max(1, n_fft // 4) if hop_length is None and isinstance(n_fft, int) else hop_length
+
+
+for _name in __all__:
+    globals()[_name] = takes_arrays(globals()[_name])

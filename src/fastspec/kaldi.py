@@ -37,6 +37,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ._arrays import takes_arrays
 from ._checks import LARGEST, check_generator, flag, integer, real
 from ._forward import transform
 from ._inputs import compute_dtype, constant, make_bank, make_window, result_dtype
@@ -360,3 +361,7 @@ def _finish(values: Tensor, subtract_mean: bool) -> Tensor:
     if flag("subtract_mean", subtract_mean):
         values = values - values.mean(-1, keepdim=True)
     return values.mT
+
+
+for _name in __all__:
+    globals()[_name] = takes_arrays(globals()[_name])

@@ -42,6 +42,7 @@ INPUTS = {"frame_transform": ("x", "basis"), "overlap_add": ("y", "basis"), "bas
 GRADIENT = {"y": "frame_transform", "x": "overlap_add", "basis": "basis_grad"}
 
 LIBRARY = torch.library.Library("fastspec", "DEF")
+DECOMPOSITIONS: dict[Any, Callable] = {}  # operator -> what it is in PyTorch's own
 
 _PLAIN = (Tensor, Parameter)
 _functorch_level = torch._C._functorch.maybe_current_level  # type: ignore[attr-defined]
@@ -72,11 +73,15 @@ def is_direct(*tensors: Tensor | None) -> bool:
     return not torch.is_grad_enabled() or all(tensor is None or not tensor.requires_grad for tensor in tensors)
 
 
-def in_compiled_transform(backend: str) -> bool:
-    """True inside torch.compile inside a torch.func transform, where the reference runs as plain PyTorch.
+def is_inlined(backend: str) -> bool:
+    """True where the reference runs as plain PyTorch, in sight of who traces.
 
-    Dynamo would there use a Function's forward and forget its backward, without an error (torch 2.13).
+    That is, under torch.jit.trace with the reference asked for by name, so that the trace runs without fastspec; and
+    inside torch.compile inside a torch.func transform, where Dynamo would use a Function's forward and forget its
+    backward, without an error (torch 2.13).
     """
+    if _tracing_state() is not None:
+        return backend == "reference"
     if not (torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()):
         return False
     if backend not in ("", "reference"):
@@ -155,11 +160,15 @@ def complex_dtype(dtype: torch.dtype) -> torch.dtype:
 def register(name: str, schema: str, kernel: Callable, fake: Callable) -> None:
     """Define `torch.ops.fastspec.<name>`: opaque to tracers, for every device, without gradients of its own.
 
-    `fake` tells tracers the shapes.
+    `fake` tells tracers the shapes. Who cannot keep the operator, as ONNX, finds it decomposed into PyTorch's own: by
+    the kernel with the reference for the backend, its last argument.
     """
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
     LIBRARY.impl(name, torch.no_grad()(kernel), "CompositeExplicitAutograd")
     torch.library.register_fake(f"fastspec::{name}", fake, lib=LIBRARY)
+    operator = getattr(torch.ops.fastspec, name).default
+    DECOMPOSITIONS[operator] = lambda *args: kernel(*args[:-1], "reference")
+    torch._decomp.decomposition_table[operator] = DECOMPOSITIONS[operator]  # type: ignore[reportAttributeAccessIssue]
 
 
 def vmap_loop(apply: Callable, info: Any, in_dims: tuple, *args: Any) -> tuple[Tensor, int]:

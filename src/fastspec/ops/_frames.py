@@ -106,14 +106,16 @@ def basis_adjoint(pieces: Tensor, y: Tensor, plan: Plan) -> Tensor:
     if isinstance(plan, DensePlan):
         flat = pieces.flatten(0, 1)
         rows = torch.stack([_matmul(part.flatten(0, 1).mT, flat) for part in (y.real, y.imag)])
-        return rows.flatten(1).index_select(1, _taps(plan, y.device))
+        return torch.cat([rows[:, f, a:b] for f, (a, b) in enumerate(zip(plan.starts, plan.stops, strict=True))], 1)
     under_window = slice(plan.left, plan.left + plan.win_length)
     return (pieces[..., under_window] * _turned(y, plan)[..., under_window]).sum((0, 1))
 
 
 def _turned(y: Tensor, plan: FramePlan) -> Tensor:
     """The adjoint of the bare Fourier transform: Re of the sum over f of y[f] exp(2 pi i f n / n_fft)."""
-    return torch.fft.ifft(y, n=plan.n_fft, norm="forward").real
+    if plan.onesided:  # not left to ifft, and in two parts: ONNX pads no complex numbers
+        y = torch.complex(*(F.pad(part, (0, plan.n_fft - plan.n_bins)) for part in (y.real, y.imag)))
+    return torch.fft.ifft(y, norm="forward").real
 
 
 def own_precision(device: str) -> AbstractContextManager:
@@ -128,14 +130,7 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
 
 def _rows(basis: Tensor, plan: DensePlan) -> Tensor:
     """Packed taps [2, S] as rows [2, F, n_fft] with zeros around the supports."""
-    rows = basis.new_zeros(2, plan.n_bins * plan.n_fft)
-    return rows.index_add(1, _taps(plan, basis.device), basis).unflatten(1, (plan.n_bins, plan.n_fft))
-
-
-def _taps(plan: DensePlan, device: torch.device) -> Tensor:
-    """Where each packed tap lies among the F * n_fft."""
-    starts, stops = (torch.tensor(ends, device=device) for ends in (plan.starts, plan.stops))
-    lengths = stops - starts
-    first = torch.arange(plan.n_bins, device=device) * plan.n_fft + starts - (lengths.cumsum(0) - lengths)
-    taps = torch.arange(plan.n_taps, device=device)
-    return taps + first.repeat_interleave(lengths, output_size=plan.n_taps)
+    ends = list(zip(plan.starts, plan.stops, strict=True))
+    pieces = basis.split([stop - start for start, stop in ends], 1)
+    rows = [F.pad(piece, (a, plan.n_fft - b)) for piece, (a, b) in zip(pieces, ends, strict=True)]
+    return torch.stack(rows, 1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .._inputs import check_top_db
+from ._layer import Layer
 
 
-class AmplitudeToDB(nn.Module):
+class AmplitudeToDB(Layer):
     """Decibels of a power or magnitude spectrogram, relative to 1, not below 1e-10.
 
     Args:

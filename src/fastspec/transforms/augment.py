@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .._checks import integer, real
 from ._constants import WindowFn, window_tensor
+from ._layer import Layer
 
 
-class TimeStretch(nn.Module):
+class TimeStretch(Layer):
     """A complex spectrogram played faster or slower at the same pitch, by a phase vocoder.
 
     Args:
@@ -43,7 +44,7 @@ class TimeStretch(nn.Module):
         return f"fixed_rate={self.fixed_rate}"
 
 
-class PitchShift(nn.Module):
+class PitchShift(Layer):
     """The clip at another pitch, as long as before.
 
     Args:
@@ -93,7 +94,7 @@ class PitchShift(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
 
-class _AxisMasking(nn.Module):
+class _AxisMasking(Layer):
     def __init__(
         self, mask_param: int, axis: int, iid_masks: bool, p: float, generator: torch.Generator | None
     ) -> None:
@@ -154,7 +155,7 @@ class TimeMasking(_AxisMasking):
         super().__init__(time_mask_param, -1, iid_masks, p, generator)
 
 
-class SpecAugment(nn.Module):
+class SpecAugment(Layer):
     """Several masks in time, then in frequency (Park et al. 2019).
 
     Args:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .._inputs import highest
 from ..plan import FramePlan
 from ._constants import Trainable, hold, trainable_names
+from ._layer import Layer
 from .amplitude import AmplitudeToDB
 from .mel import MelSpectrogram
 from .spectrogram import Spectrogram
 
 
-class MFCC(nn.Module):
+class MFCC(Layer):
     """Mel-frequency cepstral coefficients of a waveform; logarithms of the bands in one pass, then the DCT.
 
     Args:
@@ -81,7 +82,7 @@ class MFCC(nn.Module):
         return f"{shown}, log_mels={self.log_mels}"
 
 
-class LFCC(nn.Module):
+class LFCC(Layer):
     """Linear-frequency cepstral coefficients of a waveform: ``MFCC`` on bands evenly spaced in Hz.
 
     Args:

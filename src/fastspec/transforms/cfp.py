@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import bases
 from .._checks import integer, real
@@ -14,9 +14,10 @@ from .._inputs import fold_waveform, unfold
 from ..dispatch import check_backend
 from ..ops.spectral_power import spectral_power
 from ..plan import Ending, FramePlan
+from ._layer import Layer
 
 
-class CombinedFrequencyPeriodicity(nn.Module):
+class CombinedFrequencyPeriodicity(Layer):
     """Spectrum and cepstrum, each sharpened in turn, on one logarithmic frequency axis: a pitch that shows in both
     is a fundamental (Su & Yang 2015, "Combining spectral and temporal representations for multipitch estimation").
 

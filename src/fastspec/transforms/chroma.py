@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import chroma
 from .._checks import one_of
+from ._layer import Layer
 
 _KINDS = {"stft": chroma.chroma_stft, "cqt": chroma.chroma_cqt, "vqt": chroma.chroma_vqt}
 
 
-class Chroma(nn.Module):
+class Chroma(Layer):
     """Chroma of the power spectrum, or of constant-Q or variable-Q magnitudes, with librosa's numbers.
 
     Args:

@@ -15,9 +15,10 @@ from ..bases.cqt import Window
 from ..constant_q import OUTPUT_FORMATS, apply_layout, icqt, layout_tensors, make_layout
 from ..dispatch import check_backend
 from ..plan import PAD_MODES
+from ._layer import Layer
 
 
-class VQT(nn.Module):
+class VQT(Layer):
     """Variable-Q transform.
 
     Args:
@@ -177,7 +178,7 @@ class CQT(VQT):
         )
 
 
-class DiscriminatorCQT(nn.Module):
+class DiscriminatorCQT(Layer):
     """The front ends of the multi-scale sub-band CQT discriminator of vocoders (Gu et al. 2024), in one call.
 
     Args:
@@ -228,7 +229,7 @@ class DiscriminatorCQT(nn.Module):
         return [front_end(doubled) for front_end in self.front_ends]
 
 
-class ICQT(nn.Module):
+class ICQT(Layer):
     """Samples of a constant-Q spectrum, by least squares: ``fastspec.constant_q.icqt`` as a layer.
 
     Arguments: those of the ``CQT`` that made the spectrum, and n_iter, the steps of the conjugate gradients.

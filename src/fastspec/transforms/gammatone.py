@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import bases
 from .. import functional as F
@@ -11,10 +11,11 @@ from .._inputs import bank_arguments
 from ..plan import FramePlan
 from ._bands import first_bands, gammatone_bands
 from ._constants import Trainable, WindowFn, hold, trainable_names
+from ._layer import Layer
 from .spectrogram import Spectrogram
 
 
-class Gammatonegram(nn.Module):
+class Gammatonegram(Layer):
     """Gammatone spectrogram: the power spectrum through the responses of gammatone filters, in one pass.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .._checks import integer, real
@@ -13,9 +13,10 @@ from .._inputs import highest
 from ..dispatch import check_backend
 from ..plan import FramePlan
 from ._constants import WindowFn, hold, window_tensor
+from ._layer import Layer
 
 
-class GriffinLim(nn.Module):
+class GriffinLim(Layer):
     """Samples whose spectrogram comes near to given magnitudes: ``functional.griffinlim``, with its sources.
 
     Args:
@@ -106,7 +107,7 @@ class GriffinLim(nn.Module):
         return f"{sizes}, power={self.power}, n_iter={self.n_iter}, momentum={self.momentum}"
 
 
-class InverseMelScale(nn.Module):
+class InverseMelScale(Layer):
     """Spectrogram of mel bands, by non-negative least squares: ``functional.inverse_filterbank``, with its sources.
 
     torchaudio's solves without the bound and clips afterwards, and raises an error for banks with empty bands
@@ -160,7 +161,7 @@ class InverseMelScale(nn.Module):
         return f"{shown}, f_min={self.f_min}, f_max={self.f_max}, norm={self.norm!r}, mel_scale={self.mel_scale!r}"
 
 
-class InverseMelSpectrogram(nn.Module):
+class InverseMelSpectrogram(Layer):
     """Samples of a mel spectrogram: the logarithm undone, ``InverseMelScale``, ``GriffinLim``.
 
     Args:

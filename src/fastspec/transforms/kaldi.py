@@ -7,18 +7,19 @@ from inspect import signature
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import bases, kaldi
 from .._inputs import check_dtype
 from ..dispatch import check_backend
 from ..plan import FramePlan
 from ._constants import Trainable, hold, trainable_names
+from ._layer import Layer
 
 _GIVEN = ("waveform", "window", "filterbank", "generator", "backend", "dtype")
 
 
-class _Kaldi(nn.Module):
+class _Kaldi(Layer):
     """A function of ``fastspec.kaldi`` with its options, window and filterbank."""
 
     window: Tensor

@@ -6,17 +6,18 @@ import warnings
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .._inputs import highest
 from ..plan import FramePlan
 from ._bands import first_bands, mel_bands
 from ._constants import Trainable, WindowFn, hold, trainable_names
+from ._layer import Layer
 from .spectrogram import Spectrogram
 
 
-class MelScale(nn.Module):
+class MelScale(Layer):
     """Mel bands of a spectrogram that is there already. From samples, ``MelSpectrogram`` is much faster.
 
     Args:
@@ -81,7 +82,7 @@ class MelScale(nn.Module):
         return f"{shown}, norm={self.norm!r}, mel_scale={self.mel_scale!r}"
 
 
-class MelSpectrogram(nn.Module):
+class MelSpectrogram(Layer):
     """Mel spectrogram of a waveform, from samples to (logarithms of) bands in one pass.
 
     Args:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import pseudo_cqt
+from ._layer import Layer
 
 
-class PseudoCQT(nn.Module):
+class PseudoCQT(Layer):
     """``fastspec.pseudo_cqt.pseudo_cqt`` as a layer.
 
     Args:
@@ -43,7 +44,7 @@ class HybridCQT(PseudoCQT):
     _function = staticmethod(pseudo_cqt.hybrid_cqt)
 
 
-class HarmonicStack(nn.Module):
+class HarmonicStack(Layer):
     """``fastspec.pseudo_cqt.harmonic_stack`` as a layer, with its arguments.
 
     Shape: [..., K, M] to [..., len(harmonics), n_bins, M].

@@ -6,17 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .. import shape
 from .._checks import one_of
 from ..plan import FramePlan
 from ._constants import WindowFn
+from ._layer import Layer
 from .spectrogram import Spectrogram
 
 
-class SpectralCentroid(nn.Module):
+class SpectralCentroid(Layer):
     """Mean frequency of every frame in Hz, weighted by magnitude, in one pass; 0 (torchaudio: NaN) in silence.
 
     Args:
@@ -66,7 +67,7 @@ class SpectralCentroid(nn.Module):
         return F.spectral_centroid(*given, backend=self.backend, dtype=self.dtype)
 
 
-class SpectralFeatures(nn.Module):
+class SpectralFeatures(Layer):
     """Several features of the shape of the spectrum out of one magnitude spectrogram, with librosa's defaults.
 
     Args:

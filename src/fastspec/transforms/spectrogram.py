@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import functional as F
 from .._checks import integer
@@ -14,9 +14,10 @@ from .._inputs import check_dtype, make_ending, normalization
 from ..dispatch import check_backend
 from ..plan import FramePlan
 from ._constants import Trainable, WindowFn, hold, trainable_names, window_tensor
+from ._layer import Layer
 
 
-class _Framed(nn.Module):
+class _Framed(Layer):
     """What a spectrogram and its inverse share: the framing and the window."""
 
     window: Tensor

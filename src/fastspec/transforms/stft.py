@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import bases
 from .. import functional as F
@@ -11,11 +11,12 @@ from .._checks import one_of, real
 from ..dispatch import check_backend
 from ..plan import PRECISIONS, DensePlan, FramePlan, Plan
 from ._constants import Trainable, WindowFn, hold, trainable_names, window_tensor
+from ._layer import Layer
 
 OUTPUT_FORMATS = ("Complex", "Magnitude", "Power", "Phase")
 
 
-class STFT(nn.Module):
+class STFT(Layer):
     """Short-time Fourier transform with nnAudio's arguments: frequencies of any spacing, all or parts of it trained.
 
     Args:

@@ -9,9 +9,10 @@ from .. import functional as F
 from .._checks import integer, one_of, real
 from ..temporal import smoothing
 from ._constants import Trainable, trainable_names
+from ._layer import Layer
 
 
-class ComputeDeltas(nn.Module):
+class ComputeDeltas(Layer):
     """Slopes along the frames.
 
     Args:
@@ -33,7 +34,7 @@ class ComputeDeltas(nn.Module):
         return f"win_length={self.win_length}, mode={self.mode!r}"
 
 
-class PCEN(nn.Module):
+class PCEN(Layer):
     """Per-channel energy normalisation with constants that may be trained, one a band (Wang et al. 2017, section 3).
 
     Args:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ... import bases
 from ... import functional as F
+from ..._arrays import from_numpy as tensor
 from ..._checks import integer
 
 REAL = {"F": torch.float32, "D": torch.float64}  # what a complex dtype is computed in
@@ -39,12 +40,6 @@ def spectrum(name: str, x: object, *, is_complex: bool) -> Tensor:
     if not isinstance(x, np.ndarray) or x.ndim < 2 or not np.issubdtype(x.dtype, kind):
         raise ValueError(f"{name} must be {'a complex' if is_complex else 'a real'} array [..., F, M], got {_kind(x)}")
     return tensor(x)
-
-
-def tensor(x: np.ndarray) -> Tensor:
-    """Without a copy where torch can; it has no read-only tensors, no negative strides, no long doubles."""
-    x = np.require(x, None, ["C", "W"])
-    return torch.from_numpy(x.astype(np.float64) if x.dtype == np.longdouble else x)
 
 
 def make_window(window: Any, win_length: int) -> Tensor:

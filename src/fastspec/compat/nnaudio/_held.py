@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...transforms._constants import hold
+from ...transforms._layer import Layer
 
 NEAR = 1e-5  # of the largest value: how near a saved constant must be to count as untrained
 
 
-class Held(nn.Module):
+class Held(Layer):
     """A layer that reads nnAudio's state dicts.
 
     ``constants``: what nnAudio computes and saves, by key, and how to make it; readable as attributes. A saved one that

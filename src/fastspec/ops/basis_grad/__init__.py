@@ -37,7 +37,7 @@ def basis_grad(x: Tensor, y: Tensor, plan: Plan, backend: str = "") -> Tensor:
         )
     if shared.is_direct(x, y):
         return choose("basis_grad", backend, plan, x, y).forward(x, y, plan)
-    if shared.in_compiled_transform(backend):
+    if shared.is_inlined(backend):
         return reference.forward(x, y, plan)
     return shared.linear("basis_grad", x, y, plan, x.shape[1], backend)
 

@@ -40,7 +40,7 @@ def frame_transform(x: Tensor, basis: Tensor, plan: Plan, backend: str = "", out
         shared.check_out(out, shape, shared.complex_dtype(x.dtype), x.device)
     if shared.is_direct(x, basis):
         return choose("frame_transform", backend, plan, x, basis).forward(x, basis, plan, out=out)
-    if shared.in_compiled_transform(backend):
+    if shared.is_inlined(backend):
         y = reference.forward(x, basis, plan)
     else:
         y = shared.linear("frame_transform", x, basis, plan, x.shape[1], backend)

@@ -36,7 +36,7 @@ def overlap_add(y: Tensor, basis: Tensor, plan: Plan, length: int, backend: str 
     shared.check_basis(basis, plan, y)
     if shared.is_direct(y, basis):
         return choose("overlap_add", backend, plan, y, basis).forward(y, basis, plan, length)
-    if shared.in_compiled_transform(backend):
+    if shared.is_inlined(backend):
         return reference.forward(y, basis, plan, length)
     return shared.linear("overlap_add", y, basis, plan, length, backend)
 

@@ -73,7 +73,7 @@ def spectral_power(
         shared.check_out(out, shape, basis.dtype, x.device)
     if shared.is_direct(x, basis, bank):
         return choose("spectral_power", backend, plan, x, basis, bank).forward(x, basis, bank, plan, ending, out=out)
-    if shared.in_compiled_transform(backend):
+    if shared.is_inlined(backend):
         u = reference.forward(x, basis, bank, plan, ending)
     elif isinstance(plan, DensePlan) and not recompute and _plain_backward(x, basis, bank):
         u, _ = Kept.apply(x, basis, bank, plan, ending, backend)

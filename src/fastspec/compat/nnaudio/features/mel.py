@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .... import functional as F
 from ...._accelerate._swaps import nnaudio_bands
+from ....transforms._layer import Layer
 from .. import utils
 from .._held import Held, clips
 from .stft import STFT
@@ -129,7 +130,7 @@ class Gammatonegram(_Bands):
         self._begin(bank, trainable_bins, power, *frames, **kwargs)
 
 
-class MFCC(nn.Module):
+class MFCC(Layer):
     """Mel-frequency cepstral coefficients [B, n_mfcc, M]; decibels limited to top_db below each clip's maximum.
 
     Args:

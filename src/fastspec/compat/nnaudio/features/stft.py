@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .... import bases, transforms
 from .... import functional as F
 from ...._accelerate._swaps import nnaudio_stft
+from ....transforms._layer import Layer
 from .._held import Held, clips, to_complex
 
 __all__ = ["STFT", "Griffin_Lim", "iSTFT"]
@@ -155,7 +156,7 @@ class iSTFT(Held):
         return _inverse(self, to_complex(X), self.window_mask.flatten(), length)
 
 
-class Griffin_Lim(nn.Module):
+class Griffin_Lim(Layer):
     """Samples of magnitudes [B, F, M]. ``device`` is where the window begins."""
 
     def __init__(
