@@ -33,7 +33,7 @@ stopped; `make bench-all QUICK=--quick` takes minutes.
   the samples, for the trainable STFT that of its rows, too (`python -m bench.trainable` checks those).
 - **Nobody is handicapped**: librosa's filterbanks are made once and not at every call; TensorFlow runs under
   `tf.function`; nnAudio's constant-Q runs by octaves, its faster way; auvux-dsp's and torchlibrosa's own decibels stand
-  for the logarithm; `torch.compile` takes part in the full run.
+  for the logarithm; `torch.compile` takes part (a quick run has it for magnitudes and log-mel alone).
 - "spectrograms" (Rust) comes as source alone, whose crates could not be had where this was measured; flashmel and
   cuFFT (which torch calls there) need a GPU.
 """
@@ -56,7 +56,8 @@ def main() -> None:
     pictures = options.out / "benchmarks"
     pictures.mkdir(parents=True, exist_ok=True)
     page = options.out / "benchmarks.md"
-    page.write_text("\n".join(line.rstrip() for line in _page(path, lines)) + "\n")
+    text = "\n".join(_page(path, lines))
+    page.write_text("\n".join(line.rstrip() for line in text.rstrip().split("\n")) + "\n")
     ratios_plot(lines, pictures / "ratios.png")
     scaling_plot(lines, pictures / "scaling.png")
     print(page)

@@ -17,10 +17,10 @@ SCALING = ("fastspec", "torch", "librosa", "auvux-dsp")
 
 def transforms(effort: Effort) -> Iterator[Cell]:
     """Every transform and pass, all peers."""
-    left_out = {"torch.compile"} if effort.quick else set()
-    names = tuple(name for name in PEERS if name not in left_out)
     for threads in (1,) if effort.quick else (1, 2):
         for transform in TRANSFORMS:
+            slow = effort.quick and transform.kind not in ("magnitude", "log_mel")  # to compile
+            names = tuple(name for name in PEERS if not (slow and name == "torch.compile"))
             for pass_ in transform.passes:
                 yield Cell("transforms", transform, pass_, threads, 4, 5.0 if effort.quick else 30.0, names)
 
