@@ -1,5 +1,6 @@
 """torchaudio and librosa, which the parity tests compare with; the examples of the pages about them."""
 
+import functools
 import importlib.util
 import os
 import re
@@ -51,7 +52,8 @@ def whisper_features():
         return WhisperFeatureExtractor()
 
 
-def _import_panns():
+@functools.cache
+def panns():
     """panns-inference's models, without its __init__, which downloads labels."""
     (place,) = importlib.util.find_spec("panns_inference").submodule_search_locations
     package = sys.modules["panns_inference"] = types.ModuleType("panns_inference")
@@ -62,7 +64,6 @@ def _import_panns():
 
 
 asteroid = _import_asteroid()
-panns = _import_panns()
 torchaudio = import_torchaudio()
 librosa = _import_librosa()
 torchlibrosa = _import_torchlibrosa()

@@ -74,7 +74,7 @@ class Panns(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.model = panns.Cnn14(32000, 1024, 320, 64, 50, 14000, 7)
+        self.model = panns().Cnn14(32000, 1024, 320, 64, 50, 14000, 7)
         for k in (3, 4, 5, 6):
             setattr(self.model, f"conv_block{k}", ShortCut())
         self.model.fc1 = nn.Linear(128, 2048)
