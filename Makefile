@@ -22,7 +22,8 @@ test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user
 	bash tests/emulated.sh
 
 test-c: ## random calls of the C interface under AddressSanitizer and UBSan, 5 minutes; needs cmake
-	cmake -S . -B build/sanitized -DCMAKE_CXX_FLAGS="$(SANITIZE) -g1" -DCMAKE_SHARED_LINKER_FLAGS="$(SANITIZE)"
+	cmake -S . -B build/sanitized -DFASTSPEC_OPTIMIZE=-O1 -DCMAKE_CXX_FLAGS="$(SANITIZE) -g1 -DFASTSPEC_CALLS" \
+	  -DCMAKE_SHARED_LINKER_FLAGS="$(SANITIZE)"
 	cmake --build build/sanitized --parallel 2
 	$(CC) $(SANITIZE) -g -Ikernels/cpu tests/random_calls.c -Lbuild/sanitized -lfastspec -lm \
 	  -Wl,-rpath,$(CURDIR)/build/sanitized -o build/sanitized/random_calls

@@ -38,10 +38,13 @@ static void expect(const char* what, int status, const void* out, int64_t count,
   done += status == FASTSPEC_OK;
 }
 
-static void framed(void) {
+/* large: results and gradients of more than 4 MB, which go past the caches in whole vectors */
+static void framed(int large) {
   const int64_t sizes[] = {2, 3, 8, 17, 31, 34, 37, 60, 64, 74, 128, 200, 255, 256, 400, 506, 1024};
-  const int64_t n = sizes[below(17)], T = 1 + below(3000), hop = 1 + below(n + 9), pad = below(2) ? below(n) : 0;
-  const int64_t room = T + 2 * pad - n, M = room < 0 ? 0 : below(room / hop + 2), B = 1 + below(3);
+  const int64_t n = large ? 64 : sizes[below(17)], T = large ? 1100000 + below(3000) : 1 + below(3000);
+  const int64_t hop = large ? 16 + below(30) : 1 + below(n + 9), pad = below(2) ? below(n) : 0;
+  const int64_t room = T + 2 * pad - n, M = room < 0 ? 0 : large ? room / hop + 1 : below(room / hop + 2);
+  const int64_t B = large ? 1 : 1 + below(3);
   fastspec_frames f = {B, T, M, n, hop, 1 + below(n), pad, (int)below(5), (int)below(2), (int)below(2), 1 + (int)below(3),
                        below(4) == 0, below(4) ? 0 : 0.97};
   const int dtype = f.dtype, x_dtype = below(4) ? dtype : FASTSPEC_I16;
@@ -106,6 +109,33 @@ static void dense(void) {
     expect("gradient", fastspec_dense_gradient(&rows, &tile, x, y, panels), panels, 0, dtype);
   }
   expect("unpack", fastspec_dense_unpack(&rows, hop, panels, basis), basis, 2 * taps, dtype);
+  if (same || refused) {
+    const int64_t low = below(N), high = low + 1 + below(N), C = tile.clips == B && tile.frames == M ? B * M : 0;
+    void* cut = array(C * (high - low), dtype);
+    expect("frames", fastspec_dense_frames(&rows, &tile, y, basis, low, hostile(high), cut), NULL, 0, dtype);
+    free(cut);
+  }
+  { /* part of arrays whose rows and clips lie farther apart than they must, in another order */
+    const int64_t row = M + below(5), clip = row * R + below(5), size = (B - 1) * clip + (R - 1) * row + M;
+    int64_t order[12];
+    for (int r = 0; r < R; ++r) order[r] = r;
+    for (int r = 0; r < R; ++r) {
+      const int64_t other = below(R), kept = order[r];
+      order[r] = order[other];
+      order[other] = kept;
+    }
+    const fastspec_tile own = {B, M, hop, T};
+    const double powers[] = {1, 2, 0.7};
+    const fastspec_ending last = {powers[below(3)], 1e-3, 1, 2, 1, (int)below(3), 1};
+    void *pairs = array(2 * size, dtype), *values = array(size, dtype), *z = array(2 * R * B * M, dtype);
+    const fastspec_array spectra = {below(3) ? pairs : NULL, clip, row}, results = {below(3) ? values : NULL, clip, row};
+    const int64_t* rows_order = below(3) ? order : NULL;
+    expect("store", fastspec_dense_store(&rows, &own, z, rows_order, &spectra, &last, &results), values, size, dtype);
+    expect("load", fastspec_dense_load(&rows, &own, &spectra, &last, &results, rows_order, z), z, 2 * R * B * M, dtype);
+    order[below(R)] = below(2) ? R : -1;
+    failures += fastspec_dense_load(&rows, &own, &spectra, &last, &results, order, z) != FASTSPEC_BAD_ARGUMENT;
+    free(pairs), free(values), free(z);
+  }
   offset[below(R)] = INT64_MAX - 1; /* must be seen without an overflow */
   failures += fastspec_dense_pack(&rows, hop, basis, panels) != FASTSPEC_BAD_ARGUMENT;
   free(x), free(basis), free(y), free(out), free(back), free(panels);
@@ -162,7 +192,7 @@ int main(int argc, char** argv) {
   for (int64_t i = 0; i < rounds; ++i) {
     fastspec_set_simd_level(levels[below(4)]); /* those that are not here are refused */
     const int64_t which = below(6);
-    which > 2 ? framed() : which ? dense() : octaves();
+    which > 2 ? framed(i % 200 == 0) : which ? dense() : octaves();
   }
   printf("%lld rounds, %d calls done, %d failures\n", (long long)rounds, done, failures);
   return failures != 0;

@@ -449,7 +449,7 @@ def test_c_interface(tmp_path):
     for level in levels():
         run = subprocess.run([program], env=os.environ | {"FASTSPEC_SIMD": level}, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout
-        assert run.stdout.startswith(f"{level}: 20 cases, all agree")
+        assert run.stdout.startswith(f"{level}: 46 cases, all agree")
 
 
 def test_no_shared_inline_functions():

@@ -8,6 +8,10 @@
 #define FS_INLINE __device__ __forceinline__
 #define FS_FUNCTION __device__
 #define FS_LAMBDA
+#elif defined(FASTSPEC_CALLS)  // what is inlined everywhere takes sanitizers an hour to compile
+#define FS_INLINE inline
+#define FS_FUNCTION
+#define FS_LAMBDA
 #else
 #define FS_INLINE __attribute__((always_inline)) inline
 #define FS_FUNCTION

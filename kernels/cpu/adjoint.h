@@ -57,7 +57,8 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     V* spare = sum + sums;
     real* A = reinterpret_cast<real*>(spare + spare_size);
     real* line = A + l.size();
-    const int64_t clip = task / runs, begin = task % runs * run, end = std::min(groups, begin + run);
+    const auto [clip, turn] = run_of(f, task, runs);
+    const int64_t begin = turn * run, end = std::min(groups, begin + run);
     const int64_t start = grad_x ? std::max<int64_t>(0, begin - halo) : begin;
     real* clip_x = grad_x ? grad_x + clip * f.samples : nullptr;
     real* clip_edge = edge + clip * edges;
@@ -127,7 +128,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
     for (int64_t s = 0; s < sums; ++s) {
       real total = 0;
       for (int i = 0; i < kLanes; ++i) total += sum[s][i];
-      partial[task * sums + s] = total;
+      partial[(clip * runs + turn) * sums + s] = total;
     }
     stream_fence();
   });

@@ -90,7 +90,8 @@ void rows_transform(const fastspec_frames& f, const fastspec::Samples& x, const 
   parallel_for(f.batch * runs, threads_for(f), [&](int64_t task) {
     real* S = static_cast<real*>(fastspec::scratch(size_t(l.size() + l.line() + 2 * kGroup) * sizeof(real)));
     real *values = S + l.size(), *line = values + 2 * kGroup;
-    const int64_t clip = task / runs, begin = task % runs * run, end = std::min(groups, begin + run);
+    const auto [clip, turn] = run_of(f, task, runs);
+    const int64_t begin = turn * run, end = std::min(groups, begin + run);
     for (int64_t g = begin; g < end; ++g) {
       const int64_t first = g * kGroup, frames = std::min<int64_t>(kGroup, f.frames - first);
       const int64_t kept = g > begin ? l.units - kVectors : 0;

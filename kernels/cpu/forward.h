@@ -44,8 +44,8 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
     V* buffer = reinterpret_cast<V*>(memory);
     real *rows = memory + work + prepared, *tile = keep ? rows + width : rows;
     real* spare = rows + t.bins * pitch;
-    const int64_t clip = task / runs, begin = task % runs * run * groups_a_tile;
-    const int64_t end = std::min(groups, begin + run * groups_a_tile);
+    const auto [clip, turn] = run_of(f, task, runs);
+    const int64_t begin = turn * run * groups_a_tile, end = std::min(groups, begin + run * groups_a_tile);
     Reader r(l, x, clip, spare + (spare_size + kLanes - 1) / kLanes * kLanes);
     r.start(begin);
     for (int64_t g = begin; g < end; ++g) {

@@ -257,6 +257,16 @@ inline int threads_for(const fastspec_frames& f) {
   return f.batch * f.frames * f.n_fft < (int64_t(1) << 17) ? 1 : f.threads;
 }
 
+// Which run of which clip a task is. Where threads share the work clips take turns: two threads that find the same
+// fresh page at once would both clear it.
+struct Run {
+  int64_t clip, run;
+};
+inline Run run_of(const fastspec_frames& f, int64_t task, int64_t runs) {
+  if (threads_for(f) == 1) return {task / runs, task % runs};
+  return {task % f.batch, task / f.batch};
+}
+
 template <class Fn> void parallel_for(int64_t tasks, int threads, Fn&& fn) {
   using Plain = std::remove_reference_t<Fn>;
   fastspec::parallel_for(
