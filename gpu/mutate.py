@@ -4,7 +4,7 @@ Two processes at a time, the checks that noticed most so far first, none that wo
 is known of each mutant stays in build/mutants, by the hash of its text: a stopped run goes on where it was, and a new
 check is tried on survivors alone. (After a change of what a check does under its old name, remove that folder.)
 A mutant that no check notices needs a written reason in gpu/survivors.py; one that has it is tried on the quick checks
-alone, a minute of them, and last. A whole run writes gpu/mutants.txt.
+alone, 20 seconds of them, and last. A whole run writes gpu/mutants.txt.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RESULTS = ROOT / "build" / "mutants"
 REPORT = Path(__file__).with_name("mutants.txt")
 SECONDS = 240  # of a processor, for one mutant; a kernel that never ends has been noticed
 TIME = "time"  # what notices a kernel that never ends
-REASONED = 60  # seconds of checks for a mutant that has a written reason
+REASONED = 20  # seconds of checks for a mutant that has a written reason
 PROCESSES = 2
 FORKING = multiprocessing.get_context("fork")  # everything is imported already
 
@@ -125,7 +125,7 @@ def _look(name: str, kernels: Path) -> dict[str, Any]:
 
 def look_all(kernels: Path) -> list[Known]:
     """Every check, run on unchanged kernels, which it must pass."""
-    texts = [path.read_text() for path in sorted(kernels.rglob("*")) if path.suffix in (".cu", ".cuh", ".h")]
+    texts = [path.read_text() for part in ("common", "cuda") for path in sorted((kernels / part).iterdir())]
     paths = {name: RESULTS / f"{_hash(name, *texts)}.json" for name in CHECKS}
     missing = [name for name, path in paths.items() if not path.exists()]
     print(f"{len(CHECKS)} checks, {len(missing)} to be run on the kernels as they are", flush=True)

@@ -47,6 +47,16 @@ REASONS: dict[tuple[str, str, str], str] = {
         "at.frame >= count",
     ): "frames that do not exist have a place in shared memory and zeros for samples; nobody transforms or reads them",
     (
+        "warp_rows.cuh",
+        "__syncwarp();  // needless as long as rows of the exchange are kRow = 20 long",
+        "__syncwarp();",
+    ): "the cells that a lane has read its samples from are those that it stores to next, and nobody else",
+    (
+        "warp_power_bwd.cuh",
+        "if (count > 0) {",
+        "count > 0",
+    ): "halo is at most a tile, so count >= 0; with 0 every range in flush is empty: time saved",
+    (
         "warp_tile.cuh",
         "if (kBlock % quads != 0 && row >= rows) return;",
         "row >= rows",

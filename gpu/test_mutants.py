@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gpu.compile import KERNELS
 from gpu.mutants import mutants
+from gpu.survivors import REASONS
 
 TEXT = """// if (a < b) return;
 template <class Real> struct Pair { Real a; };
@@ -44,3 +46,7 @@ def test_a_mutant_changes_one_place(tmp_path):
         assert changed[: each.start] == TEXT[: each.start]
         assert changed[each.start + len(each.replacement) :] == TEXT[each.stop :]
         assert changed != TEXT
+
+
+def test_every_reason_is_of_a_mutant_that_there_is():
+    assert not set(REASONS) - {each.key for each in mutants(KERNELS / "cuda")}

@@ -65,7 +65,7 @@ template <int Paired> struct Warp400 : RowPoints<10> {
       unroll<0, 20>([&](auto j) FS_LAMBDA {
         re[j.value] = on ? own[20 * j.value] : 0.0f, im[j.value] = on ? own[20 * j.value + 1] : 0.0f;
       });
-      __syncwarp();
+      __syncwarp();  // needless as long as rows of the exchange are kRow = 20 long
     }
     unroll<0, 20>([&](auto j) FS_LAMBDA {
       const float2 w = two(window, 10 * j.value + l);
