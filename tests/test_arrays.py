@@ -198,7 +198,9 @@ def test_compiles():
     assert torch.equal(step(x), F.mel_spectrogram(x, n_mels=20))
 
 
+Traced = type("Traced", (), {"__dlpack__": None})  # a tracer of JAX: the protocol by name alone
 WRONG = [
+    (lambda: F.stft(Traced()), "waveform must be an array that torch can take, got Traced"),
     (lambda: F.stft(CLIP > 0), "waveform must be a real floating point or int16 tensor, got torch.bool"),
     (lambda: F.stft(CLIP.astype(str)), "waveform must be an array of numbers, got dtype <U"),
     (lambda: F.stft(SPECTRUM), "waveform must be a real floating point or int16 tensor, got torch.complex64"),

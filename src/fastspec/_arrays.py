@@ -67,7 +67,7 @@ def to_tensor(x: Any, name: str = "x") -> Tensor:
         if hasattr(x, "__dlpack__"):
             return torch.from_dlpack(x)
         return torch.as_tensor(x, device="cuda")
-    except (TypeError, ValueError, RuntimeError, BufferError, AssertionError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError, BufferError, AssertionError) as error:
         raise ValueError(f"{name} must be an array that torch can take, got {type(x).__name__}: {error}") from error
 
 
