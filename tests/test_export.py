@@ -94,7 +94,9 @@ def test_a_program_of_plain_operators(name):
 def to_onnx(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        program = torch.onnx.export(exported(name), dynamo=True, verbose=False)
+        program = torch.onnx.export(
+            exported(name).run_decompositions(fastspec.decompositions()), dynamo=True, verbose=False
+        )
     assert program is not None
     return program.model_proto
 

@@ -18,6 +18,6 @@ def decompositions() -> dict[Any, Callable]:
     """What `torch.ops.fastspec.*` are in PyTorch's own operators: the plain references.
 
     For `torch.export.export(model, ...).run_decompositions(fastspec.decompositions())`: a program that runs where
-    fastspec is not. torch.onnx.export finds them by itself.
+    fastspec is not, and what torch.onnx.export takes.
     """
     return dict(DECOMPOSITIONS)

@@ -160,15 +160,14 @@ def complex_dtype(dtype: torch.dtype) -> torch.dtype:
 def register(name: str, schema: str, kernel: Callable, fake: Callable) -> None:
     """Define `torch.ops.fastspec.<name>`: opaque to tracers, for every device, without gradients of its own.
 
-    `fake` tells tracers the shapes. Who cannot keep the operator, as ONNX, finds it decomposed into PyTorch's own: by
-    the kernel with the reference for the backend, its last argument.
+    `fake` tells tracers the shapes. DECOMPOSITIONS gets it in PyTorch's own operators: the kernel with the reference
+    for the backend, its last argument. (Not torch's global table: fake tensors would run that in place of `fake`.)
     """
     LIBRARY.define(f"{name}{schema}", tags=(torch.Tag.pt2_compliant_tag,))
     LIBRARY.impl(name, torch.no_grad()(kernel), "CompositeExplicitAutograd")
     torch.library.register_fake(f"fastspec::{name}", fake, lib=LIBRARY)
     operator = getattr(torch.ops.fastspec, name).default
     DECOMPOSITIONS[operator] = lambda *args: kernel(*args[:-1], "reference")
-    torch._decomp.decomposition_table[operator] = DECOMPOSITIONS[operator]  # type: ignore[reportAttributeAccessIssue]
 
 
 def vmap_loop(apply: Callable, info: Any, in_dims: tuple, *args: Any) -> tuple[Tensor, int]:
