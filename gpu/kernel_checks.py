@@ -63,7 +63,7 @@ POWER = (
 )
 ENDINGS = (Ending.make(1.0), Ending.make(2.0, log="ln", floor=1e-2))
 IN_TURN = (Case(17600, 1, 400, 160), Case(17700, 1, 1024, 256))
-"""Five tiles and a bit: a block takes four."""
+"""Four tiles and a bit: a block takes several."""
 RARE_ENDINGS = (
     Ending.make(2.0),
     Ending.make(1.7, log="db", floor=1e-3, floor_mode="add"),

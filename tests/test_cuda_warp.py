@@ -32,7 +32,7 @@ BACKWARD_CASES = [
     Case(5000, 1, 1024, 256, pad="none"),
     Case(12000, 1, 1024, 201, win=900),
     Case(16001, 1, 1024, 256, pad="replicate"),  # two blocks
-    Case(4000, 1, 1024, 64),  # as many frames before those that a block owns as a tile has
+    Case(5200, 1, 1024, 64),  # two blocks; as many frames before those that a block owns as a tile has
 ]
 
 

@@ -176,7 +176,8 @@ void rows_overlap_add(const fastspec_frames& f, const void* y, const fastspec_ro
     const int64_t planes = rows.rows * 2 * width;
     real* A = static_cast<real*>(fastspec::scratch(size_t(l.size() + l.line() + planes + 2 * kLanes) * sizeof(real)));
     real *line = A + l.size(), *plane = line + l.line();
-    const int64_t clip = task / groups, first = task % groups * kGroup;
+    const auto [clip, group] = run_of(f, task, groups);
+    const int64_t first = group * kGroup;
     real* clip_x = static_cast<real*>(x) + clip * f.samples;
 
     const int64_t begin = std::max<int64_t>(0, first - halo), end = std::min(f.frames, first + kGroup);

@@ -20,7 +20,7 @@ Arguments that the functions share:
     normalization_type: "librosa" (kernels times sqrt(length)), "convolutional" (1), "wrap" (2: a sine of amplitude 1
         gives 1 at its bin).
     algorithm: "recursive": octaves on decimated signals, each bin within 1e-4 of "direct" (relative L2; 2e-5 over
-        all of them at the defaults), at a twentieth of its cost. Where a window or a bin allows no decimation, it is
+        all of them at the defaults), with a twentieth of its taps. Where a window or a bin allows no decimation, it is
         done directly. "direct": every kernel at the full rate, nnAudio's CQT1992v2.
     convention: "nnaudio" or "librosa": how lengths follow from frequencies (``fastspec.bases.cqt.ConstantQ``);
         "librosa" also takes its octaves, wavelets and sparsity, and needs algorithm="recursive".

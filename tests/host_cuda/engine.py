@@ -35,8 +35,8 @@ COMMON = (
 )
 FLAGS = {
     "plain": ("-O1",),
-    "address": ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    "thread": ("-O1", "-g", "-fsanitize=thread"),
+    "address": ("-O0", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    "thread": ("-O0", "-g", "-fsanitize=thread"),
 }
 RUNTIME_FLAGS = {"plain": (), "address": ("-DHOST_CUDA_ASAN",), "thread": ("-DHOST_CUDA_TSAN",)}
 PRELOAD = {"plain": None, "address": "libasan.so", "thread": "libtsan.so"}

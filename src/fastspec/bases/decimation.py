@@ -194,7 +194,7 @@ def octaves(spec: ConstantQ, hop_length: int, tolerance: float = TOLERANCE) -> O
             project = Projection(h, step, len(rows.taps[low]))
             error = project(rows.first[low], rows.taps[low], (0,))[2]
             if error > 10 * tolerance:  # in the longest row: halving the step gains a factor of 6 (Hann), here less
-                return None
+                break
             if error <= tolerance:
                 level, error = _level(rows, low, high, hop_length, project, tolerance)
                 levels += [level] if level.bins[1] > low else []
