@@ -23,17 +23,23 @@ def forward(path, x):
 
 
 def both(path, x):
-    """Forward, and the gradient of x with ones above the output."""
+    """Forward, and the gradient of x with ones above the output.
 
-    def gradient(x):
+    Both leave the compiled function, and the ones enter it: else TensorFlow leaves the forward of a linear transform
+    out, and folds its gradient into a constant.
+    """
+
+    def gradient(x, seed):
         with tf.GradientTape() as tape:
             tape.watch(x)
             out = path(x)
-        ones = tf.ones_like(tf.math.real(out))
-        return tape.gradient(out, x, tf.complex(ones, ones) if out.dtype.is_complex else ones)
+        return tape.gradient(out, x, seed), out
 
+    out = path(x)
+    ones = tf.ones_like(tf.math.real(out))
+    seed = tf.complex(ones, ones) if out.dtype.is_complex else ones
     compiled = tf.function(gradient)
-    return lambda: to_numpy(compiled(x))
+    return lambda: to_numpy(compiled(x, seed)[0])
 
 
 def padded(x, s):
