@@ -132,7 +132,7 @@ def _made_by(line: dict[str, str]) -> tuple[str, str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.all", description=(__doc__ or "").split("\n")[0])
     add = parser.add_argument
-    add("--quick", action="store_true", help="short clips and few rounds: about 12 minutes on two cores")
+    add("--quick", action="store_true", help="short clips and few rounds: about 8 minutes on two cores")
     add("--only", default="", help="cells whose part and name match this regular expression")
     add("--again", action="store_true", help="measure what is there, too")
     add("--out", type=Path, help="the results file (default: bench/results/<machine>-all.csv)")

@@ -136,8 +136,10 @@ import importlib.util, pathlib, sys
 files = set()
 for name in sys.argv[1:]:
     spec = importlib.util.find_spec(name)
-    for folder in spec.submodule_search_locations or []:
-        files |= {p.resolve() for p in pathlib.Path(folder).rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    for folder in map(pathlib.Path, spec.submodule_search_locations or []):
+        if (folder / "pyproject.toml").exists():  # fastspec's checkout, in an editable install
+            folder /= "kernels"
+        files |= {p.resolve() for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     if spec.origin:
         files.add(pathlib.Path(spec.origin).resolve())
 print(sum(p.stat().st_size for p in files))

@@ -85,6 +85,8 @@ def _page(path: Path, lines: Sequence[Line]) -> Iterator[str]:
         if chosen:
             yield ""
             yield from show(chosen)
+    yield ""
+    yield from _losses(lines)
 
 
 def _ceilings(lines: Sequence[Line]) -> Iterator[str]:
@@ -110,7 +112,6 @@ def _transforms(lines: Sequence[Line]) -> Iterator[str]:
             yield f"### {'Forward' if pass_ == 'forward' else 'Forward and backward'}, {threads} thread(s)\n"
             yield from grid([line for line in here if line["pass_"] == pass_])
             yield ""
-    yield from _losses(lines)
     yield from _rates(lines)
     yield "### Memory at the peak of a call, MB\n"
     alone = [line for line in lines if line["threads"] == "1" and line["pass_"] == "forward"]
@@ -132,15 +133,17 @@ def _transforms(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _losses(lines: Sequence[Line]) -> Iterator[str]:
-    """Where somebody else is faster, beyond the spread."""
-    yield "### Where we lose\n"
+    """Where somebody else is faster, beyond the spread, in any part."""
+    yield "## Where we lose\n"
     lost = []
     for line, ours in beside_ours(lines):
         theirs, mine = float(line["median_ms"]), float(ours["median_ms"])
         if line["contender"] != "fastspec" and theirs + float(line["iqr_ms"]) / 2 < mine - float(ours["iqr_ms"]) / 2:
-            lost.append(f"- {line['workload']}, {line['pass_']}, {line['threads']} thread(s): {line['contender']}")
+            lost.append(f"- {line['part']}: {line['workload']}, {line['pass_']}, {_sizes(line)}: {line['contender']}")
             lost[-1] += f" takes {theirs:.3g} ms, fastspec {mine:.3g} ms"
-    yield from lost or ["Nowhere in this table, beyond the spread."]
+    yield from lost or [
+        "In no table of calls above, beyond the spread. A first call may take longer than others' (To begin with)."
+    ]
     if lost:
         yield f"\n{REASONS}"
     yield ""
