@@ -193,7 +193,7 @@ def octaves(spec: ConstantQ, hop_length: int, tolerance: float = TOLERANCE) -> O
         if low < high:
             project = Projection(h, step, len(rows.taps[low]))
             error = project(rows.first[low], rows.taps[low], (0,))[2]
-            if error > 10 * tolerance:  # in the longest row: halving the step gains a factor of 6 (Hann), here less
+            if error > 30 * tolerance:  # in the longest row: halving the step gains a factor of 6 (Hann), here less
                 break
             if error <= tolerance:
                 level, error = _level(rows, low, high, hop_length, project, tolerance)
