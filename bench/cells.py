@@ -19,14 +19,13 @@ from typing import Protocol
 
 import numpy as np
 
+from bench.memory import KEPT
 from bench.serve import Job, serve
 from bench.transforms import Transform
 from fastspec.quickbench import take_turns
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / "build" / "peers"
-KEPT = ", pages kept"
-"""Behind the name of a peer: malloc gives nothing back to the system, so nobody waits for fresh pages."""
 PATIENCE = 120.0
 """Seconds that a contender may take to import, build and run its first call."""
 

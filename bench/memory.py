@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of <malloc.h>
+KEPT = ", pages kept"
+"""Behind the name of a peer: malloc gives nothing back to the system, so nobody waits for fresh pages."""
 
 
 def peak_memory(run: Callable[[], Any]) -> int | None:

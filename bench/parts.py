@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.cells import KEPT, PEERS, ROOT, Cell, Effort
+from bench.cells import PEERS, ROOT, Cell, Effort
+from bench.memory import KEPT
 from bench.transforms import MAPS, MUSICNET, TRANSFORMS, Transform
 
 PAPER = ("fastspec", "librosa", "nnaudio2")

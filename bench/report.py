@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.contenders import CONTENDERS
 from bench.measure import Row
+from bench.memory import KEPT
 from bench.workloads import TARGETS, WORKLOADS
 from fastspec import _native
 from fastspec.doctor import cpu_name
@@ -22,7 +23,6 @@ from fastspec.doctor import cpu_name
 PASSES = {"forward": "forward", "both": "forward + backward"}
 LIBRARIES = ("fastspec", "torch", "torchaudio", "librosa", "nnaudio2", "auvux-dsp", "numpy")
 SCRATCH_MB = 4.0  # "a few MB" beside output and gradient
-KEPT = ", pages kept"
 VARIANTS = [name for name in CONTENDERS if name.startswith("fastspec, ") or name.endswith(KEPT)]
 VARIANTS.remove("fastspec, out=")
 MARKS = {

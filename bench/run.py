@@ -18,12 +18,13 @@ import torch
 
 from bench.contenders import CONTENDERS
 from bench.measure import Row, measure
+from bench.memory import KEPT
 from bench.report import facts, write
 from bench.workloads import LONG, WORKLOADS
 
 OURS = ("fastspec", "fastspec, out=")
 RIVALS = ("torch", "torchaudio", "librosa", "nnaudio2", "auvux-dsp", "kaldi-native-fbank", "MKL rfft alone")
-KEPT = tuple(name for name in CONTENDERS if name.endswith(", pages kept"))
+KEEPERS = tuple(name for name in CONTENDERS if name.endswith(KEPT))
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
     rows: list[Row] = []
     for threads in options.threads:
         alone = ["fastspec, 1 thread"] if threads > 1 else []
-        kept = KEPT if options.keep_pages and threads == 1 else []
+        kept = KEEPERS if options.keep_pages and threads == 1 else []
         names = [*OURS, *(name for name in RIVALS if name in options.peers), *alone, *levels, *kept]
         for workload in chosen:
             if options.seconds:
