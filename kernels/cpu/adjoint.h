@@ -31,7 +31,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const real* w = static_cast<const real*>(window);
   const FrameTables tables(l, w, f.win_length, frame_scale(t));
-  const Preparation preparation(f);
+  const Preparation preparation(f, tables.frames(nullptr).taps);
   const int64_t groups = groups_of(f), n = f.n_fft, halo = l.units - 1, work = work_size(t);
 
   int64_t run = std::max<int64_t>(32, 16 * halo);
@@ -80,7 +80,7 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
       if (x) g == start ? r.start(g) : r.advance(g);
       const int64_t first = g * kLanes, exist = std::min<int64_t>(kLanes, f.frames - first);
       const Frames frames =
-          x ? preparation.apply(tables.frames(r.samples(), n, r.ahead(g)), reinterpret_cast<real*>(buffer + work))
+          x ? preparation.apply(tables.frames(r.samples(), r.ahead(g)), reinterpret_cast<real*>(buffer + work))
             : Frames{};
       V* scale = source(Group{clip, first, exist, frames, spectrum, buffer, spare});
       const auto clear = [&](V* v, int64_t count) {
@@ -93,28 +93,30 @@ void walk_adjoint(const fastspec_frames& f, const fastspec::Samples* x, const vo
 
       if (grad_window && g >= begin) {
         for (int64_t s = 0; s < n; ++s) {
-          V product = lanes[s] * load(frames.samples + frames.offset[s]);
+          V product = lanes[s] * frames.sample(s);
           if (exist < kLanes)
             for (int64_t i = exist; i < kLanes; ++i) product[i] = 0;
           sum[s] += product;
         }
       }
       if (grad_x) {
-        const Frames at = tables.frames(A, n);
+        const Frames at = tables.frames(A);
         // From the last sample to the first, so that a cell gets its first frame first.
         const auto add = [&](int64_t s, V v) FS_LAMBDA {
-          real* cell = A + at.offset[s];
+          real* cell = A + at.taps[s].offset;
           store(cell, load(cell) + v);
         };
         if (preparation.needed()) {
-          preparation.adjoint(lanes, at.window);
+          preparation.adjoint(lanes);
           for (int64_t s = n; s-- > 0;) add(s, lanes[s]);
         } else {
-          for (int64_t s = n; s-- > 0;) add(s, lanes[s] * at.window[s]);
+          for (int64_t s = n; s-- > 0;) add(s, lanes[s] * at.taps[s].weight);
         }
         if (g >= begin) drain(first);
-        shift_units(l, A);
-        for (int64_t h = 0; h < l.rows; ++h) *reinterpret_cast<V*>(A + (h + 1) * l.pitch - kLanes) = V{};
+        for (int64_t h = 0; h < l.rows; ++h) {
+          shift_row(l, A, h);
+          *reinterpret_cast<V*>(A + (h + 1) * l.pitch - kLanes) = V{};
+        }
       }
     }
     if (grad_x && end == groups) {  // what the last frames left to the right, then zeros to the end of the clip

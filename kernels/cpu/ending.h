@@ -22,6 +22,7 @@ class Ending {
   Form form() const { return form_; }
   real eps() const { return eps_; }
   bool general_power() const { return general_; }
+  bool squares() const { return form_ == kPower && !general_; }
   bool logarithm() const { return log_ != FASTSPEC_LOG_NONE; }
 
   // (|y|^2 + eps)^(p/2) from what form() left.

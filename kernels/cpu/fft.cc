@@ -5,6 +5,9 @@ namespace {
 
 // ---- passes over the work buffer (tables.h tells its layout) ----------------------------------------------------
 
+// Two rows of so many points stay in registers in the last pass, where it then pays to know the form.
+constexpr int kInRegisters = 8;
+
 FS_INLINE void rotate_by(V& re, V& im, const real* w) {  // * (w[0] - i w[1])
   const V t = re * w[0] + im * w[1];
   im = im * w[0] - re * w[1];
@@ -23,7 +26,9 @@ template <int R> FS_INLINE void finish_column(const Fft& f, int level, int j, V*
   });
 }
 
-template <int R> void first_of_frames(const Fft& f, const Frames& x, V* work) {
+template <int R> void first_of_frames(const Fft& shared, const Frames& frames, V* work) {
+  const Fft f = shared;  // its own, as the compiler must take it that stores of vectors change what is not
+  const Frames x = frames;
   const int columns = f.points / R;
   Ahead ahead = x.ahead.half(false);
   const int64_t share = ahead.lines / columns;
@@ -32,8 +37,8 @@ template <int R> void first_of_frames(const Fft& f, const Frames& x, V* work) {
     V re[R], im[R];
     unroll<0, R>([&](auto kk) FS_LAMBDA {
       const int n = 2 * (j + columns * kk.value);
-      re[kk.value] = load(x.samples + x.offset[n]) * x.window[n];
-      im[kk.value] = load(x.samples + x.offset[n + 1]) * x.window[n + 1];
+      re[kk.value] = x.weighted(n);
+      im[kk.value] = x.weighted(n + 1);
     });
     finish_column<R>(f, 0, j, re, im, work + 2 * int64_t(f.position[j]));
   }
@@ -146,39 +151,42 @@ template <int R> void last_to_points(const Fft& f, const V* work, V* out, int sw
   }
 }
 
-FS_INLINE void put(const Bins& out, int64_t q, V re, V im) {
+template <Form known> FS_INLINE void put(const Bins& out, int64_t q, V re, V im) {
+  const Form form = known == kAny ? out.form : known;
   real* at = out.tile + q * out.pitch;
-  if (out.form == kComplex) {
+  if (form == kComplex) {
     *reinterpret_cast<V*>(at) = re;
     *reinterpret_cast<V*>(at + kLanes) = im;
     return;
   }
-  if (out.pairs) {
+  if (known == kAny && out.pairs) {
     out.pairs[2 * q] = re;
     out.pairs[2 * q + 1] = im;
   }
   const V power = re * re + (im * im + out.eps);
-  *reinterpret_cast<V*>(at) = out.form == kMagnitude ? square_root(power) : power;
+  *reinterpret_cast<V*>(at) = form == kMagnitude ? square_root(power) : power;
 }
 
 // Bins q and points - q of the real transform, from points q (a) and points - q (b) of the complex one.
+template <Form known>
 FS_INLINE void put_pair(const real* post, int64_t points, const Bins& out, int64_t q, V ar, V ai, V br, V bi) {
   const V er = ar + br, ei = ai - bi;
   V or_ = ai + bi, oi = br - ar;
   rotate_by(or_, oi, post + 2 * q);
-  put(out, q, er + or_, ei + oi);
-  put(out, points - q, er - or_, oi - ei);
+  put<known>(out, q, er + or_, ei + oi);
+  put<known>(out, points - q, er - or_, oi - ei);
 }
 
-FS_INLINE void put_ends(int64_t points, const Bins& out, V re, V im) {  // bins 0 and n_fft / 2
-  put(out, 0, (re + im) * real(2), V{});
-  put(out, points, (re - im) * real(2), V{});
+template <Form known> FS_INLINE void put_ends(int64_t points, const Bins& out, V re, V im) {  // bins 0 and n_fft / 2
+  put<known>(out, 0, (re + im) * real(2), V{});
+  put<known>(out, points, (re - im) * real(2), V{});
 }
 
 // The last pass and the step from the complex to the real transform in one: rows q and rows - q hold each other's
 // mirrored bins. Rows first, first + step, ... and their mirrors.
-template <int R>
-void last_to_bins(const RealFft& t, const V* work, Bins out, Ahead& ahead, int64_t share, int first, int step) {
+template <int R, Form known>
+void last_to_bins(const RealFft& t, const V* work, Bins out, Ahead& ahead_, int64_t share, int first, int step) {
+  Ahead ahead = ahead_;
   const Fft& f = *t.fft;
   const int64_t rows = f.rows, points = f.points;
   const real* post = t.post;
@@ -190,14 +198,23 @@ void last_to_bins(const RealFft& t, const V* work, Bins out, Ahead& ahead, int64
     last_row<R>(f, work, q, re[0], im[0]);
     if (of) last_row<R>(f, work, int(rows) - q, re[1], im[1]);
     if (q == 0) {
-      put_ends(points, out, re[0][0], im[0][0]);
+      put_ends<known>(points, out, re[0][0], im[0][0]);
       for (int m = 1; m <= R / 2; ++m)
-        put_pair(post, points, out, rows * m, re[0][m], im[0][m], re[0][R - m], im[0][R - m]);
+        put_pair<known>(post, points, out, rows * m, re[0][m], im[0][m], re[0][R - m], im[0][R - m]);
       continue;
     }
-    for (int m = 0; m < (of ? R : (R + 1) / 2); ++m)
-      put_pair(post, points, out, q + rows * m, re[0][m], im[0][m], re[of][R - 1 - m], im[of][R - 1 - m]);
+    const auto pair = [&](int m, int mirrors) FS_LAMBDA {
+      put_pair<known>(post, points, out, q + rows * m, re[0][m], im[0][m], re[mirrors][R - 1 - m],
+                      im[mirrors][R - 1 - m]);
+    };
+    if (!of)
+      for (int m = 0; m < (R + 1) / 2; ++m) pair(m, 0);
+    else if constexpr (R <= kInRegisters)
+      unroll<0, R>([&](auto m) FS_LAMBDA { pair(m.value, 1); });
+    else
+      for (int m = 0; m < R; ++m) pair(m, 1);
   }
+  ahead_ = ahead;
 }
 
 // ---- one function a radix and pass ------------------------------------------------------------------------------
@@ -207,11 +224,17 @@ struct Codelet {
   void (*first_of_bins)(const RealFft&, const V*, const V*, V*);
   void (*middle)(const Fft&, int, V*);
   void (*last_to_points)(const Fft&, const V*, V*, int, int, int);
-  void (*last_to_bins)(const RealFft&, const V*, Bins, Ahead&, int64_t, int, int);
+  void (*last_to_bins[kAny + 1])(const RealFft&, const V*, Bins, Ahead&, int64_t, int, int);  // by form
 };
 
 template <int R> constexpr Codelet codelet() {
-  return {first_of_frames<R>, first_of_bins<R>, middle<R>, last_to_points<R>, last_to_bins<R>};
+  constexpr auto form = [](Form known) { return R <= kInRegisters ? known : kAny; };
+  return {first_of_frames<R>,
+          first_of_bins<R>,
+          middle<R>,
+          last_to_points<R>,
+          {last_to_bins<R, form(kComplex)>, last_to_bins<R, form(kPower)>, last_to_bins<R, form(kMagnitude)>,
+           last_to_bins<R, kAny>}};
 }
 
 const Codelet& codelet_of(int radix) {
@@ -316,7 +339,7 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
   const bool even = t.n_fft % 2 == 0;
   if (even && !f.convolution) {
     codelet_of(f.radix[0]).first_of_frames(f, x, work);
-    const auto pass = codelet_of(f.radix[f.passes - 1]).last_to_bins;
+    const auto pass = codelet_of(f.radix[f.passes - 1]).last_to_bins[out.pairs ? kAny : out.form];
     Ahead ahead = x.ahead.half(true);
     const int64_t share = 2 * ahead.lines / f.rows;
     each_block(f, work, true, [&](int first, int step) { pass(t, work, out, ahead, share, first, step); });
@@ -324,7 +347,7 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
   }
   V* z = work;
   for (int64_t n = 0; n < t.n_fft; ++n) {
-    const V v = load(x.samples + x.offset[n]) * x.window[n];
+    const V v = x.weighted(n);
     if (even) {
       z[n] = v;
     } else {
@@ -334,14 +357,14 @@ void real_transform(const RealFft& t, const Frames& x, V* work, const Bins& out)
   }
   complex_transform(f, z, z + 2 * int64_t(f.points), z, 0);
   if (!even) {
-    for (int64_t q = 0; q < t.bins; ++q) put(out, q, z[2 * q], z[2 * q + 1]);
+    for (int64_t q = 0; q < t.bins; ++q) put<kAny>(out, q, z[2 * q], z[2 * q + 1]);
     return;
   }
-  put_ends(f.points, out, z[0], z[1]);
+  put_ends<kAny>(f.points, out, z[0], z[1]);
   for (int64_t q = 1; 2 * q <= f.points; ++q) {
     const V* a = z + 2 * q;
     const V* b = z + 2 * (f.points - q);
-    put_pair(t.post, f.points, out, q, a[0], a[1], b[0], b[1]);
+    put_pair<kAny>(t.post, f.points, out, q, a[0], a[1], b[0], b[1]);
   }
 }
 

@@ -9,7 +9,7 @@ namespace FASTSPEC_NAMESPACE {
 using Fft = fastspec::FftTables<real>;
 using RealFft = fastspec::RealFftTables<real>;
 
-enum Form { kComplex, kPower, kMagnitude };
+enum Form { kComplex, kPower, kMagnitude, kAny };
 
 // Where a spectrum goes: bin q at tile + q * pitch, as (re, im) or as one vector of power or magnitude.
 struct Bins {
@@ -32,13 +32,19 @@ struct Ahead {
   }
 };
 
-// Samples of the frames: sample s of the kLanes frames stands at samples + offset[s] and is multiplied by window[s],
-// which carries frame_scale(): the even real transform wants half the window.
+// Sample s of the kLanes frames stands at samples + taps[s].offset and is multiplied by taps[s].weight, the window with
+// frame_scale() in it: the even real transform wants half of it.
+struct Tap {
+  real weight;
+  int offset;
+};
 struct Frames {
   const real* samples;
-  const int* offset;
-  const real* window;
+  const Tap* taps;
   Ahead ahead = {};
+
+  FS_INLINE V sample(int64_t s) const { return load(samples + taps[s].offset); }
+  FS_INLINE V weighted(int64_t s) const { return sample(s) * taps[s].weight; }
 };
 inline real frame_scale(const RealFft& t) { return t.n_fft % 2 ? real(1) : real(0.5); }
 

@@ -31,7 +31,7 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const FrameTables tables(l, static_cast<const real*>(window), f.win_length, frame_scale(t));
   const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = keep ? (groups_a_tile + 1) * width : width;
-  const Preparation preparation(f);
+  const Preparation preparation(f, tables.frames(nullptr).taps);
   const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l), prepared = preparation.size();
   const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
   // A task is a run of tiles: long enough that filling the first units costs little, short enough to share out.
@@ -52,7 +52,7 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
       const int64_t slot = (g - begin) % groups_a_tile, first = (g - slot) * kLanes;
       if (g > begin) r.advance(g);
       real* bins = tile + (keep ? slot * width : 0);
-      const Frames frames = preparation.apply(tables.frames(r.samples(), l.n_fft, r.ahead(g)), memory + work);
+      const Frames frames = preparation.apply(tables.frames(r.samples(), r.ahead(g)), memory + work);
       real_transform(t, frames, buffer, Bins{bins, pitch, form, eps});
       const bool ends = g + 1 == end, complete = ends || slot + 1 == groups_a_tile;
       visit(Tile{bins, tile, pitch, width, clip, first, std::min(f.frames - first, (slot + 1) * kLanes), slot, complete,

@@ -32,35 +32,28 @@ struct Layout {
   int64_t line() const { return rows * kLanes; }  // samples of one unit, for the ways through scratch memory
 };
 
-// Tables of one call: offset[n] of sample n in S, and the window with `scale` in it, centred in n_fft.
+// Taps of one call: where sample n lies in S, and the window with `scale` in it, centred in n_fft.
 class FrameTables {
  public:
   FrameTables(const Layout& l, const real* window, int64_t win_length, real scale)
-      : memory_(static_cast<real*>(std::malloc(size_t(l.n_fft) * (sizeof(real) + sizeof(int))))) {
-    if (!memory_) fastspec::no_memory();
-    real* w = memory_;
-    int* offset = reinterpret_cast<int*>(memory_ + l.n_fft);
+      : taps_(static_cast<Tap*>(std::malloc(size_t(l.n_fft) * sizeof(Tap))), std::free) {
+    if (!taps_) fastspec::no_memory();
     const int64_t left = (l.n_fft - win_length) / 2;
     for (int64_t n = 0, h = 0, q = 0; n < l.n_fft; ++n) {
-      offset[n] = int(h * l.pitch + q);
+      const int64_t k = n - left;
+      const real weight = window == nullptr ? scale : k >= 0 && k < win_length ? window[k] * scale : real(0);
+      taps_.get()[n] = {weight, int(h * l.pitch + q)};
       if (++h == l.hop) {
         h = 0;
         ++q;
       }
-      const int64_t k = n - left;
-      w[n] = window == nullptr ? scale : k >= 0 && k < win_length ? window[k] * scale : real(0);
     }
   }
-  ~FrameTables() { std::free(memory_); }
-  FrameTables(const FrameTables&) = delete;
-  FrameTables& operator=(const FrameTables&) = delete;
 
-  Frames frames(const real* samples, int64_t n_fft, Ahead ahead = {}) const {
-    return {samples, reinterpret_cast<const int*>(memory_ + n_fft), memory_, ahead};
-  }
+  Frames frames(const real* samples, Ahead ahead = {}) const { return {samples, taps_.get(), ahead}; }
 
  private:
-  real* memory_;
+  std::unique_ptr<Tap, void (*)(void*)> taps_;
 };
 
 // ---- clip to lanes ----------------------------------------------------------------------------------------------

@@ -11,15 +11,15 @@ namespace FASTSPEC_NAMESPACE {
 
 class Preparation {
  public:
-  explicit Preparation(const fastspec_frames& f)
+  Preparation(const fastspec_frames& f, const Tap* taps)
       : remove_dc_(f.remove_dc != 0),
         coefficient_(real(f.preemphasis)),
         n_fft_(f.n_fft),
         begin_((f.n_fft - f.win_length) / 2),
         end_(begin_ + f.win_length) {
     if (!needed()) return;
-    offset_.resize(size_t(n_fft_));
-    for (int64_t n = 0; n < n_fft_; ++n) offset_[size_t(n)] = int(n * kLanes);
+    taps_.resize(size_t(n_fft_));
+    for (int64_t n = 0; n < n_fft_; ++n) taps_[size_t(n)] = {taps[n].weight, int(n * kLanes)};
   }
 
   bool needed() const { return remove_dc_ || coefficient_ != 0; }
@@ -27,7 +27,7 @@ class Preparation {
 
   Frames apply(const Frames& raw, real* memory) const {
     if (!needed()) return raw;
-    const auto sample = [&](int64_t n) FS_LAMBDA { return load(raw.samples + raw.offset[n]); };
+    const auto sample = [&](int64_t n) FS_LAMBDA { return raw.sample(n); };
     // The mean's share of the difference comes off last: loud low notes cancel in a multiply-add of samples as they
     // are, which rounds once, and what it rounds is the small difference.
     const V rest = remove_dc_ ? mean_of(sample) * real(1 - double(coefficient_)) : V{};
@@ -40,12 +40,12 @@ class Preparation {
       before = x;
     }
     for (int64_t n = end_; n < n_fft_; ++n) to[n] = V{};
-    return {memory, offset_.data(), raw.window, raw.ahead};
+    return {memory, taps_.data(), raw.ahead};
   }
 
   // In place: gradients of the windowed, prepared samples to those of the samples themselves.
-  void adjoint(V* g, const real* window) const {
-    for (int64_t n = 0; n < n_fft_; ++n) g[n] *= window[n];
+  void adjoint(V* g) const {
+    for (int64_t n = 0; n < n_fft_; ++n) g[n] *= taps_[size_t(n)].weight;
     const V first = g[begin_] * coefficient_;
     for (int64_t n = begin_; n + 1 < end_; ++n) g[n] -= g[n + 1] * coefficient_;
     g[begin_] -= first;
@@ -66,7 +66,7 @@ class Preparation {
   bool remove_dc_;
   real coefficient_;
   int64_t n_fft_, begin_, end_;
-  std::vector<int> offset_;
+  std::vector<Tap> taps_;
 };
 
 }  // namespace FASTSPEC_NAMESPACE

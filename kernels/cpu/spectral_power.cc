@@ -81,11 +81,14 @@ void spectral_power_backward(const fastspec_frames& f, const void* grad_, const 
     for (int64_t k = 0; k < bank.bands; ++k) {
       V g = load_some(grad + k * f.frames, group.lanes);
       if (ending.logarithm()) g *= ending.compress_slope(band(bank, k, value));
+      if (ending.squares()) g *= real(2);  // their slope, for all bins at once
       const real* w = static_cast<const real*>(bank.weights) + bank.offset[k];
       V* to = scale + bank.start[k];
-      for (int64_t i = 0; i < bank.count[k]; ++i) to[i] += g * w[i];
+      const int64_t count = bank.count[k];
+      for (int64_t i = 0; i < count; ++i) to[i] += g * w[i];
     }
-    for (int64_t q = 0; q < bins; ++q) scale[q] *= ending.slope(left[q]);
+    if (!ending.squares())
+      for (int64_t q = 0; q < bins; ++q) scale[q] *= ending.slope(left[q]);
     return scale;
   };
   walk_adjoint(f, &x, window, static_cast<real*>(grad_x), static_cast<real*>(grad_window), 3 * bins, source);

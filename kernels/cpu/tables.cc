@@ -26,8 +26,12 @@ namespace {
 // Operations a point and pass, roughly: arithmetic of the codelet, its spills from about 16 on, one load, store and
 // rotation for being a pass at all. Only the order of these numbers matters, and it was measured: three passes of 8 are
 // faster than 16 and 32, whose spills cost more than a pass.
-constexpr double kCosts[] = {2,    8,  10, 9.5,  12, 12.5, 16, 12, 15, 14, 25,  // of kRadices
-                             14.5, 29, 17, 14.5, 40, 45,   17, 55, 70, 75};
+constexpr double kCosts[] = {2,    8,  10, 9.7,  12, 12.5, 16, 12, 15, 14.5, 25,  // of kRadices
+                             14.5, 29, 17, 14.7, 40, 45,   18, 55, 70, 75};
+// The first pass multiplies by the window, too, and the last one makes bins of points: what a radix above 13 spills
+// costs more there.
+constexpr int kRoomy = 13;
+constexpr double kFirst = 5, kLast = 4.4;
 
 double factorise(int points, std::vector<int>& chosen, std::map<int, std::pair<double, std::vector<int>>>& seen) {
   if (points == 1) {
@@ -52,6 +56,29 @@ double factorise(int points, std::vector<int>& chosen, std::map<int, std::pair<d
   }
   seen[points] = {best, chosen};
   return best;  // -1: a prime factor is too large
+}
+
+// The radices of the passes, or none where a prime factor is too large. Of equal ones the larger come first and last.
+std::vector<int> passes_of(int points) {
+  std::map<int, std::pair<double, std::vector<int>>> seen;
+  std::vector<int> best, middle;
+  double least = 0;
+  for (size_t i = std::size(kRadices); i-- > 0;)
+    for (size_t j = std::size(kRadices); j-- > 0;) {
+      const int first = kRadices[i], last = kRadices[j];
+      if (points % (first * last)) continue;
+      if ((first == 1 && last < points) || (last == 1 && points > 1)) continue;
+      double cost = factorise(points / (first * last), middle, seen);
+      if (cost < 0) continue;
+      cost += kCosts[i] + kCosts[j] + (first > kRoomy) * kFirst + (last > kRoomy) * kLast;
+      if (!best.empty() && cost >= least) continue;
+      least = cost;
+      best = middle;
+      std::sort(best.rbegin(), best.rend());
+      best.insert(best.begin(), first);
+      best.push_back(last);
+    }
+  return best;
 }
 
 // Tables with the memory that they point to. Published when complete, then kept for the life of the process.
@@ -102,9 +129,8 @@ template <class T> const FftTables<T>* fft_tables(int points) {  // called with 
   auto t = std::make_unique<OwnedFft<T>>();
   t->points = points;
 
-  std::vector<int> radices;
-  std::map<int, std::pair<double, std::vector<int>>> seen;
-  if (factorise(points, radices, seen) < 0) {
+  const std::vector<int> radices = passes_of(points);
+  if (radices.empty()) {
     int length = 2 * points - 1;
     for (;; ++length) {  // the next length of factors 2, 3 and 5 that is a multiple of 16
       int rest = length;
@@ -133,8 +159,6 @@ template <class T> const FftTables<T>* fft_tables(int points) {  // called with 
     return (known[points] = std::move(t)).get();
   }
 
-  std::sort(radices.begin(), radices.end());  // the largest last: its pass keeps two rows and the ending together
-  while (radices.size() < 2) radices.insert(radices.begin(), 1);
   const int passes = t->passes = int(radices.size());
   for (int i = 0; i < passes; ++i) t->radix[i] = radices[i];
   int inner = t->radix[passes - 1];
