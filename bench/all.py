@@ -22,7 +22,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.cells import PEERS, QUICK, Effort, Result, Work, shown
 from bench.machine import ceilings, startup
-from bench.parts import allocation, batches, clip_lengths, frame_lengths, maps, musicnet, thread_counts, transforms
+from bench.parts import (
+    allocation,
+    batches,
+    clip_lengths,
+    frame_lengths,
+    maps,
+    musicnet,
+    thread_counts,
+    transforms,
+    transforms_on_two_threads,
+)
 from bench.report import facts
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,6 +48,7 @@ PARTS: tuple[Callable[[Effort], Iterator[Work]], ...] = (
     frame_lengths,
     allocation,
     thread_counts,
+    transforms_on_two_threads,
 )
 
 

@@ -71,8 +71,8 @@ PEERS = {
 class Effort:
     """Seconds and rounds that a cell is given at least; and whether sizes are the small ones."""
 
-    budget: float = 6.0
-    rounds: int = 7
+    budget: float = 3.0
+    rounds: int = 5
     quick: bool = False
 
 

@@ -16,19 +16,24 @@ PAPER = ("fastspec", "librosa", "nnaudio2")
 SCALING = ("fastspec", "torch", "librosa", "auvux-dsp")
 
 
-def transforms(effort: Effort) -> Iterator[Cell]:
+def transforms(effort: Effort, threads: int = 1) -> Iterator[Cell]:
     """Every transform and pass, all peers."""
-    for threads in (1,) if effort.quick else (1, 2):
-        for transform in TRANSFORMS:
-            slow = effort.quick and transform.kind not in ("magnitude", "log_mel")  # to compile
-            names = tuple(name for name in PEERS if not (slow and name == "torch.compile"))
-            for pass_ in transform.passes:
-                yield Cell("transforms", transform, pass_, threads, 4, 5.0 if effort.quick else 30.0, names)
+    for transform in TRANSFORMS:
+        slow = effort.quick and transform.kind not in ("magnitude", "log_mel")  # to compile
+        names = tuple(name for name in PEERS if not (slow and name == "torch.compile"))
+        for pass_ in transform.passes:
+            yield Cell("transforms", transform, pass_, threads, 4, 5.0 if effort.quick else 30.0, names)
+
+
+def transforms_on_two_threads(effort: Effort) -> Iterator[Cell]:
+    """The same once more; not in a quick run."""
+    if not effort.quick:
+        yield from transforms(effort, threads=2)
 
 
 def musicnet(effort: Effort) -> Iterator[Cell]:
     """Files from disk one by one, and the same length in equal clips at once, as the paper did and did not."""
-    files, total = sound_files(3 if effort.quick else 12, 6.0 if effort.quick else 30.0)
+    files, total = sound_files(3 if effort.quick else 8, 6.0 if effort.quick else 30.0)
     for transform in MUSICNET:
         yield Cell("musicnet", transform, "one by one", 1, len(files), total / len(files), PAPER, files)
         if not effort.quick:
