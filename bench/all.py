@@ -136,8 +136,7 @@ def _place(line: dict[str, str]) -> tuple[str, ...]:
 
 
 def _made_by(line: dict[str, str]) -> tuple[str, str]:
-    """Commit and effort. The results file itself, half full, makes the working tree dirty."""
-    return line["commit"].removesuffix("-dirty"), line["effort"]
+    return line["commit"], line["effort"]
 
 
 def _options() -> argparse.Namespace:
