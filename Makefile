@@ -50,7 +50,7 @@ bench: $(VENV)/bench ## the comparison with other libraries, 15 minutes; writes 
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.readme
 
-bench-all: $(VENV)/bench ## every transform and peer, scaling and protocols: two hours; goes on where it stopped (QUICK=--quick: minutes)
+bench-all: $(VENV)/bench ## every transform and peer, scaling and protocols: an hour; goes on where it stopped (QUICK=--quick: minutes)
 	$(BIN)/python -m bench.environments || true
 	$(BIN)/python -m bench.all $(QUICK)
 
