@@ -154,8 +154,8 @@ def _targets(rows: Sequence[Row], times: Times) -> Iterator[str]:
     columns = list(dict.fromkeys(what for line in cells.values() for what in line))
     yield "\n## Targets\n"
     yield f"{met[True]} of {sum(met.values())} met; **bold** where missed. Ratios of times, one thread unless"
-    yield "the column says two, fresh output. They were set after a prototype on another machine."
-    yield "Pages kept: neither waits for fresh pages; no target is about that.\n"
+    yield "the column says two. They were set after a prototype on another machine."
+    yield "Pages kept: malloc keeps them for both; no target is about that.\n"
     body = ([f"{w}, {PASSES[p]}", *(line.get(c, "") for c in columns)] for (w, p), line in cells.items())
     yield from _table(["", *columns], body)
 

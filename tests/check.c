@@ -33,9 +33,19 @@ static double sample(int clip, int64_t s, int i, int reflect, double mean, doubl
 
 static int check(int n, int hop, int win, int reflect, int prepared) {
   const int pad = n / 2, left = (n - win) / 2, F = n / 2 + 1, M = (T + 2 * pad - n) / hop + 1;
-  fastspec_frames f = {
-      2, T, M, n, hop, win, pad, reflect ? FASTSPEC_PAD_REFLECT : FASTSPEC_PAD_CONSTANT, 1, FASTSPEC_F32, 2,
-      prepared, prepared ? 0.97 : 0};
+  fastspec_frames f = {2,
+                       T,
+                       M,
+                       n,
+                       hop,
+                       win,
+                       pad,
+                       reflect ? FASTSPEC_PAD_REFLECT : FASTSPEC_PAD_CONSTANT,
+                       1,
+                       FASTSPEC_F32,
+                       2,
+                       prepared,
+                       prepared ? 0.97 : 0};
   float *y = malloc(sizeof(float) * 4 * F * M), *power = malloc(sizeof(float) * 2 * F * M);
   float *ones = malloc(sizeof(float) * 2 * F * M), *back = malloc(sizeof(float) * 2 * T);
   float *grad_x = malloc(sizeof(float) * 2 * T), *grad_window = malloc(sizeof(float) * win);
@@ -138,7 +148,8 @@ static int check_rows(int hop) {
   for (int c = 0; c < C; ++c)
     for (int n = 0; n < N; ++n) inner += (double)frames[c * N + n] * x[c / M * T + c % M * hop + n];
   bad |= close_to("dense_frames", hop, fabs(inner - energy), 10 * energy);
-  free(basis), free(grad), free(y), free(power), free(z), free(stored), free(back), free(frames), free(panels), free(sums);
+  free(basis), free(grad), free(y), free(power), free(z), free(stored), free(back), free(frames), free(panels),
+      free(sums);
   return bad;
 }
 
@@ -150,6 +161,30 @@ static double level_at(int clip, int level, int64_t s) {
   for (int d = 0; d < 7; ++d) sum += filter[d] * level_at(clip, level - 1, 2 * s + d - 3);
   return sum;
 }
+/* Memory of one size comes back, of no other; nothing is had where there is none. */
+static int check_memory(void) {
+  const int64_t size = 5 << 20;
+  float* const first = fastspec_allocate(size);
+  float* const second = fastspec_allocate(size);
+  if (!first || !second || first == second) return 1;
+  for (int64_t i = 0; i < size / 4; ++i) first[i] = second[i] = 1;
+  fastspec_free(first, size);
+  float* const other = fastspec_allocate(8 << 20);
+  float* const again = fastspec_allocate(size);
+  int bad = other == first || again == second;
+#if defined(__linux__)
+  bad |= again != first;
+#endif
+  fastspec_free(other, 8 << 20);
+  fastspec_free(again, size);
+  fastspec_free(second, size);
+  fastspec_free(NULL, size);
+  fastspec_free(fastspec_allocate(0), 0);
+  bad |= fastspec_allocate(-1) != NULL || fastspec_allocate(INT64_MAX) != NULL;
+  fastspec_empty_cache();
+  return bad;
+}
+
 static int check_octaves(void) {
   enum { B = 2, K = 9, M = 37 };
   int64_t start[6], stop[6], offset[6];
@@ -206,8 +241,8 @@ int main(void) {
         bad |= check(sizes[i], 1 + sizes[i] / 3, sizes[i] - sizes[i] / 4, reflect, prepared);
   const int hops[] = {1, 7, 16, 30, 80};
   for (unsigned i = 0; i < sizeof hops / sizeof *hops; ++i, ++cases) bad |= check_rows(hops[i]);
-  bad |= check_octaves();
-  ++cases;
+  bad |= check_octaves() | check_memory();
+  cases += 2;
   fastspec_frames wrong = {1, T, 1, 1, 1, 1, 0, FASTSPEC_PAD_NONE, 1, FASTSPEC_F32, 1};
   bad |= fastspec_overlap_add(&wrong, x, window, x) != FASTSPEC_BAD_ARGUMENT;
   printf("%s: %d cases, %s\n", fastspec_simd_level(), cases, bad ? "FAILED" : "all agree");

@@ -7,10 +7,6 @@
 
 #include "kernels.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #if defined(FASTSPEC_X86)
 namespace avx512_f32 {
 const fastspec::Kernels& kernels();
@@ -343,18 +339,6 @@ int fastspec_dense_load(const fastspec_rows* r, const fastspec_tile* t, const fa
       (grad->data && !good_ending(ending)))
     return FASTSPEC_BAD_ARGUMENT;
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_load(*r, *t, *y, ending, *grad, order, z); });
-}
-
-void fastspec_advise(void* array, int64_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr uintptr_t page = uintptr_t(2) << 20;
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(array) + page - 1) / page * page;
-  const uintptr_t end = (reinterpret_cast<uintptr_t>(array) + uintptr_t(bytes)) / page * page;
-  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#else
-  (void)array;
-  (void)bytes;
-#endif
 }
 
 const char* fastspec_simd_level(void) { return current_level.load()->name; }

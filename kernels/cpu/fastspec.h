@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define FASTSPEC_ABI_VERSION 2
+#define FASTSPEC_ABI_VERSION 3
 #define FASTSPEC_MAX_N_FFT 65536
 #define FASTSPEC_MAX_DENSE 4194304
 
@@ -195,8 +195,14 @@ FASTSPEC_API int fastspec_octaves_transform(const fastspec_octaves* octaves, con
 /* Its adjoint in x: y [B, K, M] complex -> x [B, T], edges folded back */
 FASTSPEC_API int fastspec_octaves_adjoint(const fastspec_octaves* octaves, const void* y, void* x);
 
-/* Asks the system for huge pages under a fresh large array; harmless where there are none. */
-FASTSPEC_API void fastspec_advise(void* array, int64_t bytes);
+/* Memory for results, not cleared; null where there is none. From 4 MB on it lies on huge pages, and is kept when it is
+ * freed: the next array of its size is spared the system's clearing of fresh pages. No more is kept than was once in use
+ * at one time, nor than 1 GB, and the system may take it meanwhile. Free with the number of bytes that was asked for. */
+FASTSPEC_API void* fastspec_allocate(int64_t bytes);
+FASTSPEC_API void fastspec_free(void* memory, int64_t bytes);
+
+/* What is kept goes back to the system. */
+FASTSPEC_API void fastspec_empty_cache(void);
 
 /* "avx512", "avx2", "neon" or "baseline": what runs. The best that the processor has, unless the environment's
  * FASTSPEC_SIMD or a call of set_simd_level names a lower one; set returns FASTSPEC_BAD_ARGUMENT for a name that is

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,50 @@ struct Bank {
       : bank{bands, pointer<int32_t>(start), pointer<int32_t>(count), pointer<int32_t>(offset),
              pointer<void>(weights)} {}
 };
+
+// DLPack's DLManagedTensor, and behind it what it points to.
+struct Array {
+  void* data;
+  int32_t device_type = 1, device_id = 0;  // the CPU
+  int32_t dimensions;
+  uint8_t code, bits;
+  uint16_t lanes = 1;
+  const int64_t *shape, *strides;
+  uint64_t offset = 0;
+  void* context = nullptr;
+  void (*deleter)(Array*);
+  std::vector<int64_t> sizes, steps;
+  int64_t bytes;
+};
+
+// A capsule for torch.from_dlpack, its memory libfastspec's; None where there is none. Whoever drops the last tensor
+// frees it, on any thread, without Python.
+nb::object empty(const std::vector<int64_t>& shape, uint8_t code, int bytes) {
+  std::unique_ptr<Array> array(
+      new Array{.dimensions = int32_t(shape.size()), .code = code, .bits = uint8_t(8 * bytes)});
+  array->sizes = array->steps = shape;
+  array->bytes = bytes;
+  for (size_t i = shape.size(); i-- > 0; array->bytes *= shape[i]) array->steps[i] = array->bytes / bytes;
+  array->shape = array->sizes.data();
+  array->strides = array->steps.data();
+  array->data = fastspec_allocate(array->bytes);
+  if (!array->data) return nb::none();
+  array->deleter = [](Array* self) {
+    fastspec_free(self->data, self->bytes);
+    delete self;
+  };
+  PyObject* const capsule = PyCapsule_New(array.get(), "dltensor", [](PyObject* self) {
+    if (!PyCapsule_IsValid(self, "dltensor")) return;  // a tensor has it
+    Array* const unused = static_cast<Array*>(PyCapsule_GetPointer(self, "dltensor"));
+    unused->deleter(unused);
+  });
+  if (!capsule) {
+    array->deleter(array.release());
+    nb::raise_python_error();
+  }
+  array.release();
+  return nb::steal(capsule);
+}
 
 }  // namespace
 
@@ -277,7 +322,8 @@ NB_MODULE(_native, m) {
   m.def("same_bytes", [](uintptr_t a, uintptr_t b, size_t size) {
     return std::memcmp(pointer<void>(a), pointer<void>(b), size) == 0;
   });
-  m.def("advise", [](uintptr_t array, int64_t bytes) { fastspec_advise(pointer<void>(array), bytes); });
+  m.def("empty", &empty);
+  m.def("empty_cache", &fastspec_empty_cache);
   m.def("simd_level", [] { return std::string(fastspec_simd_level()); });
   m.def("set_simd_level", [](const std::string& name) { check(fastspec_set_simd_level(name.c_str())); });
   m.def("abi_version", &fastspec_abi_version);

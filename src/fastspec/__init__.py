@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import functional, kaldi, transforms
-from .dispatch import explain
+from .dispatch import empty_cache, explain
 from .ops import decompositions
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "accelerate",
     "decompositions",
     "display",
+    "empty_cache",
     "explain",
     "functional",
     "kaldi",

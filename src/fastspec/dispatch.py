@@ -161,6 +161,20 @@ class Explanation:
         return "\n".join(lines)
 
 
+def empty_cache() -> None:
+    """Gives the system the memory back that the native CPU kernels keep for their next results.
+
+    Results of 4 MB and more lie in memory that is kept when they are freed, since fresh pages can cost as much as the
+    transform: at most as much as was in use at one time, and 1 GB. The system may take it whenever it needs memory, so
+    this is for those who watch a process' size. Does nothing where there are no native kernels.
+    """
+    try:
+        native = importlib.import_module("fastspec._native")
+    except ImportError:
+        return
+    native.empty_cache()
+
+
 def explain(
     what: Any, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, backend: str = ""
 ) -> Explanation:

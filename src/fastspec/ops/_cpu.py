@@ -25,7 +25,8 @@ if os.environ.get("FASTSPEC_SIMD") not in (None, "", _native.simd_level()):
         stacklevel=2,
     )
 
-LARGE = 4 << 20  # bytes; from here on a fresh array is worth asking huge pages for
+LARGE = 4 << 20  # bytes; malloc keeps the pages of smaller arrays
+REAL, COMPLEX = 2, 5  # DLPack's codes
 
 
 def refuse(plan: Plan, *tensors: Tensor | None) -> str | None:
@@ -75,12 +76,14 @@ def rows(x: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A fresh array, on huge pages when it is large: a page fault every 4 KB would cost more than the transform."""
-    out = torch.empty(shape, dtype=dtype)
-    size = out.numel() * out.element_size()
-    if size >= LARGE:
-        _native.advise(out.data_ptr(), size)
-    return out
+    """A fresh array. A large one lies on huge pages that are kept for the next one (kernels/cpu/memory.cc): to fault them
+    in can cost as much as the transform. torch's memory where torch would fill it, to find who reads it.
+    """
+    if math.prod(shape) * dtype.itemsize >= LARGE and not torch.are_deterministic_algorithms_enabled():
+        capsule = _native.empty(shape, COMPLEX if dtype.is_complex else REAL, dtype.itemsize)
+        if capsule is not None:
+            return torch.from_dlpack(capsule)
+    return torch.empty(shape, dtype=dtype)
 
 
 class _SparseBank:
