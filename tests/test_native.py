@@ -374,7 +374,8 @@ def test_memory_of_large_results_is_used_again():
     del y
     again = large()
     assert again.data_ptr() == address
-    assert torch.equal(again, expected) and torch.equal(z, expected)
+    assert torch.equal(again, expected)
+    assert torch.equal(z, expected)
     assert large(torch.complex128).dtype == torch.complex128
 
 
@@ -407,11 +408,14 @@ def test_no_more_memory_is_kept_than_was_in_use():
 def test_large_results_are_tensors_like_others():
     y = large()
     expected = y.clone()
-    assert y.is_leaf and y.is_contiguous() and y._base is None
+    assert y.is_leaf
+    assert y.is_contiguous()
+    assert y._base is None
     assert torch.equal(pickle.loads(pickle.dumps(y)), expected)
     assert torch.equal(copy.deepcopy(y), expected)
     assert y.numpy().ctypes.data == y.data_ptr()
-    assert torch.equal(y.share_memory_(), expected) and y.is_shared()
+    assert torch.equal(y.share_memory_(), expected)
+    assert y.is_shared()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

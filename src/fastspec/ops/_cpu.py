@@ -76,8 +76,8 @@ def rows(x: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A fresh array. A large one lies on huge pages that are kept for the next one (kernels/cpu/memory.cc): to fault them
-    in can cost as much as the transform. torch's memory where torch would fill it, to find who reads it.
+    """A fresh array. A large one lies on huge pages that are kept for the next one (kernels/cpu/memory.cc): to fault
+    them in can cost as much as the transform. torch's memory where torch would fill it, to find who reads it.
     """
     if math.prod(shape) * dtype.itemsize >= LARGE and not torch.are_deterministic_algorithms_enabled():
         capsule = _native.empty(shape, COMPLEX if dtype.is_complex else REAL, dtype.itemsize)
