@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -19,12 +20,19 @@
 namespace fastspec {
 namespace {
 
+// To put a thread to sleep and to wake it takes tens of microseconds, as long as a short call: whoever waits looks
+// about for so long before.
+template <class Ready> void look_about(Ready&& ready) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+  while (!ready() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+}
+
 struct Work {
   Job job;
   void* context;
   long long tasks;
   std::atomic<long long> next{0};
-  int helpers = 0;  // workers inside run(), guarded by the pool's mutex
+  std::atomic<int> helpers{0};  // workers inside run(), written under the pool's mutex
   std::mutex failure_mutex;
   std::exception_ptr failure;
 
@@ -44,7 +52,8 @@ struct Work {
 struct Pool {
   std::mutex mutex;
   std::condition_variable wake, done;
-  std::deque<Work*> waiting;  // one entry a wanted helper
+  std::deque<Work*> waiting;   // one entry a wanted helper
+  std::atomic<int> wanted{0};  // how many entries; under the mutex, too
   int workers = 0;
 
   void work() {
@@ -53,11 +62,15 @@ struct Pool {
       wake.wait(lock, [&] { return !waiting.empty(); });
       Work* w = waiting.front();
       waiting.pop_front();
+      --wanted;
       ++w->helpers;
       lock.unlock();
       w->run();
       lock.lock();
       if (--w->helpers == 0) done.notify_all();
+      lock.unlock();
+      look_about([&] { return wanted > 0; });
+      lock.lock();
     }
   }
 
@@ -73,7 +86,7 @@ struct Pool {
       }
       helpers = std::min(helpers, workers);
       try {
-        for (int i = 0; i < helpers; ++i) waiting.push_back(&w);
+        for (int i = 0; i < helpers; ++i, ++wanted) waiting.push_back(&w);
       } catch (const std::bad_alloc&) {  // those that are in the queue will do
       }
     }
@@ -83,7 +96,10 @@ struct Pool {
       wake.notify_all();
     w.run();
     std::unique_lock<std::mutex> lock(mutex);
-    waiting.erase(std::remove(waiting.begin(), waiting.end(), &w), waiting.end());
+    wanted -= int(std::erase(waiting, &w));
+    lock.unlock();
+    look_about([&] { return w.helpers == 0; });
+    lock.lock();
     done.wait(lock, [&] { return w.helpers == 0; });
   }
 };
