@@ -145,6 +145,7 @@ DENSE_CASES = [
     DenseCase(500, 2, 96, 100, ((0, 96), (10, 20)), pad="none"),
     DenseCase(2100, 2, 512, 128, centred(512, *range(512, 12, -20)), pad="replicate", dtype=F64),
     DenseCase(2500, 2, 230, 20, centred(230, *range(230, 20, -9))),  # pieces of four hops, of two, and a rest
+    DenseCase(2500, 2, 440, 40, tuple((10, 430) for _ in range(40))),  # the same, and all rows on one support
     DenseCase(900, 3, 130, 50, centred(130, *[130] * 18, 120, 60), pad="none", dtype=F64),  # a piece of two, and a rest
     DenseCase(4000, 2, 1000, 250, tuple((0, 1000) for _ in range(60)), pad="constant"),
     DenseCase(3000, 2, 1500, 10, centred(1500, 1500, 700, 300), pad="reflect"),  # far more frames than rows

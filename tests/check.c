@@ -91,14 +91,15 @@ static int check(int n, int hop, int win, int reflect, int prepared) {
   return bad;
 }
 
-/* Dense rows, by the kernels for few rows and by those for many. Frames follow each other without padding. */
-static int check_rows(int hop) {
-  enum { B = 2, R = 11, N = 60 };
+/* Dense rows, by the kernels for few rows and by those for many. Frames follow each other without padding.
+ * alike: all on one support, so that the adjoint may share products. */
+static int check_rows(int hop, int alike) {
+  enum { B = 2, R = 11, N = 70 };
   const int M = (T - N) / hop + 1, C = B * M;
   int64_t start[R], stop[R], offset[R], taps = 0;
   for (int r = 0; r < R; ++r) {
-    start[r] = r * 2;
-    stop[r] = N - r;
+    start[r] = alike ? 1 : r * 2;
+    stop[r] = alike ? N : N - r;
     offset[r] = taps;
     taps += stop[r] - start[r];
   }
@@ -148,6 +149,28 @@ static int check_rows(int hop) {
   for (int c = 0; c < C; ++c)
     for (int n = 0; n < N; ++n) inner += (double)frames[c * N + n] * x[c / M * T + c % M * hop + n];
   bad |= close_to("dense_frames", hop, fabs(inner - energy), 10 * energy);
+  int64_t columns = 0;
+  const int64_t shared = fastspec_dense_shared_size(&rows, hop, &columns);
+  bad |= (shared > 0) != (columns > 0) || columns != (!alike || hop < 16 ? 0 : hop == 16 ? 64 : hop == 30 ? 60 : 0);
+  if (shared) {
+    float* packed = malloc(sizeof(float) * shared);
+    for (int i = 0; i < B * T; ++i) back[i] = 1;
+    bad |= fastspec_dense_shared_pack(&rows, hop, basis, packed);
+    bad |= fastspec_dense_shared_adjoint(&rows, &tile, z, packed, back);
+    bad |= columns < N - 1 && fastspec_dense_frames(&rows, &tile, z, basis, 1 + columns, N, frames);
+    double error = 0;
+    for (int b = 0; b < B; ++b) {
+      double exact[T] = {0};
+      for (int m = 0; m < M; ++m)
+        for (int r = 0; r < R; ++r)
+          for (int n = 1; n < 1 + columns; ++n)
+            exact[m * hop + n] += (double)basis[offset[r] + n - 1] * z[r * C + b * M + m] +
+                                  (double)basis[taps + offset[r] + n - 1] * z[(R + r) * C + b * M + m];
+      for (int i = 0; i < T; ++i) error = worse(error, fabs(back[b * T + i] - 1 - exact[i]));
+    }
+    bad |= close_to("dense_shared_adjoint", hop, error, 20 * R * scale);
+    free(packed);
+  }
   free(basis), free(grad), free(y), free(power), free(z), free(stored), free(back), free(frames), free(panels),
       free(sums);
   return bad;
@@ -240,7 +263,8 @@ int main(void) {
       for (int prepared = 0; prepared < 2; ++prepared, ++cases)
         bad |= check(sizes[i], 1 + sizes[i] / 3, sizes[i] - sizes[i] / 4, reflect, prepared);
   const int hops[] = {1, 7, 16, 30, 80};
-  for (unsigned i = 0; i < sizeof hops / sizeof *hops; ++i, ++cases) bad |= check_rows(hops[i]);
+  for (unsigned i = 0; i < sizeof hops / sizeof *hops; ++i, cases += 2)
+    bad |= check_rows(hops[i], 0) | check_rows(hops[i], 1);
   bad |= check_octaves() | check_memory();
   cases += 2;
   fastspec_frames wrong = {1, T, 1, 1, 1, 1, 0, FASTSPEC_PAD_NONE, 1, FASTSPEC_F32, 1};

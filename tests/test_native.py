@@ -292,8 +292,11 @@ def test_bad_dense_numbers_never_reach_the_kernels():
         assert _native.dense_size(*rows, 1) == 0
         with pytest.raises(ValueError, match="argument"):
             _native.dense_pack(*rows, 1, array.data_ptr(), array.data_ptr())
+        assert _native.dense_shared_size(*rows, 1) == (0, 0)
+        with pytest.raises(ValueError, match="argument"):
+            _native.dense_shared_pack(*rows, 1, array.data_ptr(), array.data_ptr())
     for tile in ((0, 1, 1, 0), (1, 0, 1, 0), (1, 1, 0, 0), (1, 1, 1, -1)):
-        for call in (_native.dense_transform, _native.dense_gradient):
+        for call in (_native.dense_transform, _native.dense_gradient, _native.dense_shared_adjoint):
             with pytest.raises(ValueError, match="argument"):
                 call(*good, *tile, array.data_ptr(), array.data_ptr(), array.data_ptr())
     for low, high in ((3, 3), (-1, 3)):
@@ -548,7 +551,7 @@ def test_c_interface(tmp_path):
     for level in levels():
         run = subprocess.run([program], env=os.environ | {"FASTSPEC_SIMD": level}, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout
-        assert run.stdout.startswith(f"{level}: 47 cases, all agree")
+        assert run.stdout.startswith(f"{level}: 52 cases, all agree")
 
 
 def test_no_shared_inline_functions():

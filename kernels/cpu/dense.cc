@@ -9,13 +9,13 @@
 
 #include "ops.h"
 #include "polyphase.h"
+#include "product.h"
 #include "shared_products.h"
 
 namespace FASTSPEC_NAMESPACE {
 
 namespace {
 
-constexpr int kTall = FASTSPEC_VECTOR_BYTES == 64 ? 12 : 6;  // 2 kTall sums, two columns and a splat fill the registers
 struct Panel {
   int64_t first, rows;  // rows first ... of the order given
   int64_t start, stop;  // the union of their supports
@@ -44,39 +44,6 @@ template <class Fn> void each_run(const fastspec_rows& r, const std::vector<Pane
   });
 }
 
-// acc[i] += sum_p x[i si + p sp] b[p]
-template <int Tall>
-FS_INLINE void accumulate(const real* x, int64_t si, int64_t sp, const real* b, int64_t count, V (&acc)[Tall][2]) {
-  for (int64_t p = 0; p < count; ++p, b += kWide, x += sp) {
-    const V re = load(b), im = load(b + kLanes);
-    unroll<0, Tall>([&](auto ii) FS_LAMBDA {
-      constexpr int i = ii.value;
-      const V s = splat(x[i * si]);
-      acc[i][0] += s * re;
-      acc[i][1] += s * im;
-    });
-  }
-}
-
-// to[i] = sum_p x[i si + p sp] b[p] for i < tall, or added to it.
-template <int Tall>
-void product(const real* x, int64_t si, int64_t sp, const real* b, int64_t count, int64_t tall, bool add, real* to) {
-  int64_t i = 0;
-  for (; i + Tall <= tall; i += Tall) {
-    V acc[Tall][2];
-    for (int j = 0; j < Tall; ++j) {
-      acc[j][0] = add ? load(to + (i + j) * kWide) : V{};
-      acc[j][1] = add ? load(to + (i + j) * kWide + kLanes) : V{};
-    }
-    accumulate<Tall>(x + i * si, si, sp, b, count, acc);
-    for (int j = 0; j < Tall; ++j) {
-      store(to + (i + j) * kWide, acc[j][0]);
-      store(to + (i + j) * kWide + kLanes, acc[j][1]);
-    }
-  }
-  if constexpr (Tall > 1)
-    if (i < tall) product<Tall / 2>(x + i * si, si, sp, b, count, tall - i, add, to + i * kWide);
-}
 // Columns [count][kWide], lanes from `lane` on, to and from rows of `count` values `pitch` apart.
 void columns_to_rows(const real* columns, int64_t count, int64_t rows, real* to, int64_t pitch) {
   int64_t m = 0;
@@ -252,36 +219,6 @@ void dense_gradient(const fastspec_rows& r, const fastspec_tile& t, const void* 
             *p, t.frames);
       }
     }
-  });
-}
-
-// Lanes are columns here: a block of kWide of them, the rows that touch it from the first to the last one after
-// another.
-void dense_frames(const fastspec_rows& r, const fastspec_tile& t, const void* z_, const void* basis_, int64_t low,
-                  int64_t high, void* frames) {
-  const int64_t count = t.clips * t.frames;
-  const real* z = static_cast<const real*>(z_);
-  parallel_for((high - low + kWide - 1) / kWide, r.threads, [&](int64_t task) {
-    const int64_t begin = low + task * kWide, end = std::min(high, begin + kWide);
-    const auto touches = [&](int64_t f) { return r.start[f] < end && r.stop[f] > begin; };
-    int64_t first = 0, last = r.rows;
-    while (first < last && !touches(first)) ++first;
-    while (last > first && !touches(last - 1)) --last;
-    real* sums = static_cast<real*>(fastspec::scratch(size_t((count + last - first) * kWide) * sizeof(real)));
-    real* rows = sums + count * kWide;
-    for (int part = 0; part < 2; ++part) {
-      const real* taps = static_cast<const real*>(basis_) + part * r.taps;
-      for (int64_t f = first; f < last; ++f) {
-        real* to = rows + (f - first) * kWide;
-        const int64_t from = std::max(begin, r.start[f]), until = std::min(end, r.stop[f]);
-        std::fill_n(to, kWide, real(0));
-        if (from < until)
-          std::copy(taps + r.offset[f] + from - r.start[f], taps + r.offset[f] + until - r.start[f], to + from - begin);
-      }
-      product<kTall>(z + (part * r.rows + first) * count, 1, count, rows, last - first, count, part > 0, sums);
-    }
-    for (int64_t m = 0; m < count; ++m)
-      std::copy_n(sums + m * kWide, end - begin, static_cast<real*>(frames) + m * (high - low) + begin - low);
   });
 }
 

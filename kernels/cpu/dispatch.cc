@@ -325,6 +325,27 @@ int fastspec_dense_frames(const fastspec_rows* r, const fastspec_tile* t, const 
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_frames(*r, *t, z, basis, low, high, frames); });
 }
 
+int64_t fastspec_dense_shared_size(const fastspec_rows* r, int64_t hop, int64_t* columns) {
+  int64_t size = 0;
+  if (!columns) return 0;
+  *columns = 0;
+  if (good_rows(r) && good_hop(hop))
+    guarded(r->dtype, [&](const Kernels& k) { size = k.dense_shared_size(*r, hop, columns); });
+  return size;
+}
+
+int fastspec_dense_shared_pack(const fastspec_rows* r, int64_t hop, const void* basis, void* taps) {
+  if (!good_rows(r) || !good_hop(hop) || !basis || !taps) return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_shared_pack(*r, hop, basis, taps); });
+}
+
+int fastspec_dense_shared_adjoint(const fastspec_rows* r, const fastspec_tile* t, const void* z, const void* taps,
+                                  void* x) {
+  if (!good_rows(r) || !good_tile(t) || !fits(r->rows, t->clips * t->frames) || !z || !taps || !x)
+    return FASTSPEC_BAD_ARGUMENT;
+  return guarded(r->dtype, [&](const Kernels& k) { k.dense_shared_adjoint(*r, *t, z, taps, x); });
+}
+
 int fastspec_dense_store(const fastspec_rows* r, const fastspec_tile* t, const void* z, const int64_t* order,
                          const fastspec_array* y, const fastspec_ending* ending, const fastspec_array* out) {
   if (!good_rows(r) || !good_tile(t) || !good_order(r, order) || !z || !y || !out ||

@@ -137,6 +137,14 @@ FASTSPEC_API int fastspec_dense_gradient(const fastspec_rows* rows, const fastsp
 FASTSPEC_API int fastspec_dense_frames(const fastspec_rows* rows, const fastspec_tile* tile, const void* z,
                                        const void* basis, int64_t low, int64_t high, void* frames);
 
+/* Its adjoint in the samples, faster than by frames: for rows that all stand on one support, the first *columns of it,
+ * with `taps` of so many numbers; 0 where there is nothing to gain. Added to padded samples x, which lie as the tile
+ * says. */
+FASTSPEC_API int64_t fastspec_dense_shared_size(const fastspec_rows* rows, int64_t hop, int64_t* columns);
+FASTSPEC_API int fastspec_dense_shared_pack(const fastspec_rows* rows, int64_t hop, const void* basis, void* taps);
+FASTSPEC_API int fastspec_dense_shared_adjoint(const fastspec_rows* rows, const fastspec_tile* tile, const void* z,
+                                               const void* taps, void* x);
+
 /* Part of an array [B, F, M] of numbers or complex pairs, from the tile's first clip and frame on: strides between
  * clips and rows, in numbers or pairs. data may be null where said. */
 typedef struct {

@@ -36,6 +36,9 @@ struct Kernels {
   void (*dense_gradient)(const fastspec_rows&, const fastspec_tile&, const void* x, const void* z, void* panels);
   void (*dense_frames)(const fastspec_rows&, const fastspec_tile&, const void* z, const void* basis, int64_t low,
                        int64_t high, void* frames);
+  int64_t (*dense_shared_size)(const fastspec_rows&, int64_t hop, int64_t* columns);
+  void (*dense_shared_pack)(const fastspec_rows&, int64_t hop, const void* basis, void* taps);
+  void (*dense_shared_adjoint)(const fastspec_rows&, const fastspec_tile&, const void* z, const void* taps, void* x);
   void (*dense_store)(const fastspec_rows&, const fastspec_tile&, const void* z, const int64_t* order,
                       const fastspec_array& y, const fastspec_ending*, const fastspec_array& out);
   void (*dense_load)(const fastspec_rows&, const fastspec_tile&, const fastspec_array& y, const fastspec_ending*,

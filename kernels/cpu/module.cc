@@ -284,6 +284,27 @@ NB_MODULE(_native, m) {
       return fastspec_dense_frames(&r, &t, pointer<void>(z), pointer<void>(basis), low, high, pointer<void>(out));
     });
   });
+  m.def("dense_shared_size", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset,
+                                 int dtype, int threads, int64_t hop) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    int64_t columns = 0;
+    const int64_t size = fastspec_dense_shared_size(&r, hop, &columns);
+    return nb::make_tuple(size, columns);
+  });
+  m.def("dense_shared_pack", [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset,
+                                 int dtype, int threads, int64_t hop, uintptr_t basis, uintptr_t packed) {
+    const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+    run([&] { return fastspec_dense_shared_pack(&r, hop, pointer<void>(basis), pointer<void>(packed)); });
+  });
+  m.def("dense_shared_adjoint",
+        [=](int64_t rows, int64_t taps, uintptr_t start, uintptr_t stop, uintptr_t offset, int dtype, int threads,
+            int64_t clips, int64_t frames, int64_t hop, int64_t stride, uintptr_t z, uintptr_t packed, uintptr_t x) {
+          const fastspec_rows r = rows_of(rows, taps, start, stop, offset, dtype, threads);
+          const fastspec_tile t{clips, frames, hop, stride};
+          run([&] {
+            return fastspec_dense_shared_adjoint(&r, &t, pointer<void>(z), pointer<void>(packed), pointer<void>(x));
+          });
+        });
   const auto array_of = [](uintptr_t data, int64_t clip, int64_t row) {
     return fastspec_array{pointer<void>(data), clip, row};
   };

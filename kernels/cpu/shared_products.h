@@ -13,11 +13,10 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "simd.h"
+#include "product.h"
 
 namespace FASTSPEC_NAMESPACE {
 
-constexpr int kWide = 2 * kLanes;  // one column: real parts of kLanes rows, then imaginary parts
 constexpr int64_t kLeastHop = 16;  // below it the sums are loaded and stored too often
 
 constexpr int three_to(int level) { return level == 0 ? 1 : 3 * three_to(level - 1); }
@@ -50,7 +49,7 @@ template <int Level> constexpr int sign(int c, int j) {
 
 // How the supports of a panel are cut: `pieces` of kHops hops each at two levels, and the rest.
 template <int Level> struct Pieces {
-  static constexpr int kHops = 1 << Level, kProducts = three_to(Level);
+  static constexpr int kLevel = Level, kHops = 1 << Level, kProducts = three_to(Level);
   int64_t hop, pitch, count;
   int64_t at, panel;  // the first column, of the support and of the panel
 

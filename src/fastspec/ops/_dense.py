@@ -6,7 +6,7 @@ of their supports, longest first, so that rows which are taken together have sim
 
     transform      z = H f                 f [tile, N] the frames          native, kernels/cpu/dense.cc
     add_products   g += z f                                                native
-    add_frames     f = z^T H               native; then the columns are added where they come from
+    add_frames     f = z^T H               native, kernels/cpu/dense_adjoint.cc; added where they come from
 """
 
 from __future__ import annotations
@@ -142,11 +142,25 @@ class Walk:
         """The address of a tile's first sample."""
         return padded.data_ptr() + (tile[0] * padded.stride(0) + tile[2] * self.plan.hop_length) * padded.element_size()
 
-    def add_frames(self, padded: Tensor, basis: Tensor, tile: Tile, z: Tensor) -> None:
-        """Add the adjoint of `transform` to the samples; basis [2, S], contiguous."""
+    def pack_adjoint(self, basis: Tensor) -> tuple[Tensor, Tensor, int]:
+        """What `add_frames` reads of a packed basis: where frames share products, the first columns in another form."""
+        basis, hop = basis.contiguous(), self.plan.hop_length
+        size, columns = _native.dense_shared_size(*self._native, hop)
+        taps = empty((size,), self.z.dtype)
+        if size:
+            _native.dense_shared_pack(*self._native, hop, basis.data_ptr(), taps.data_ptr())
+        return basis, taps, columns
+
+    def add_frames(self, padded: Tensor, packed: tuple[Tensor, Tensor, int], tile: Tile, z: Tensor) -> None:
+        """Add the adjoint of `transform` to the samples."""
         b0, b1, m0, m1 = tile
-        hop, stride, sizes = self.plan.hop_length, padded.stride(0), self._sizes(tile)
-        for low in range(self.low, self.high, TILE_COLUMNS):
+        basis, taps, columns = packed
+        hop, stride, sizes = self.plan.hop_length, padded.stride(0), self._sizes(tile, padded.stride(0))
+        if columns:
+            _native.dense_shared_adjoint(
+                *self._native, *sizes, z.data_ptr(), taps.data_ptr(), self._first(padded, tile)
+            )
+        for low in range(self.low + columns, self.high, TILE_COLUMNS):
             high = min(low + TILE_COLUMNS, self.high)
             cut = z.new_empty(z.shape[2], high - low)
             rows = z.data_ptr(), basis.data_ptr()

@@ -34,9 +34,9 @@ def _dense_forward(y: Tensor, basis: Tensor, plan: DensePlan, length: int, out: 
         return few_rows.overlap_add(y, basis, plan, length, x)
     y, padded = y.resolve_conj(), basis.new_zeros(batch, length + 2 * plan.pad)
     walk = dense.Walk(plan, batch, frames, basis.dtype)
-    basis = basis.contiguous()
+    packed = walk.pack_adjoint(basis)
     for tile, z in walk.tiles():
         walk.load(dense.part(y, tile), tile, z)
-        walk.add_frames(padded, basis, tile, z)
+        walk.add_frames(padded, packed, tile, z)
     x = dense.unpad(padded, plan)
     return x if out is None else out.copy_(x)

@@ -150,6 +150,7 @@ def _dense_backward(
     walk = dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
     panels = walk.pack(basis) if y is None else None
     grad_padded = torch.zeros_like(padded) if need_x else None
+    packed = walk.pack_adjoint(basis) if need_x else None
     products = walk.no_products() if need_basis else None
     for tile, z in walk.tiles():
         if panels is not None:
@@ -162,8 +163,8 @@ def _dense_backward(
                 walk.load(spectrum, tile, z)
             slope = compress_slope(bands(_values(walk, z, tile, None, ending), bank), ending)
             walk.load(None, tile, z, Ending(ending.power, ending.eps), bands(grad_u * slope, bank.mT))
-        if grad_padded is not None:
-            walk.add_frames(grad_padded, basis, tile, z)
+        if grad_padded is not None and packed is not None:
+            walk.add_frames(grad_padded, packed, tile, z)
         if products is not None:
             walk.add_products(padded, products, tile, z)
     return (
