@@ -96,7 +96,7 @@ def turn_of(run: Callable[[], Any]) -> Callable[[], float]:
     0.3 s is its own preparation.
     """
     once = _seconds(run, 1)
-    calls = max(1, round(0.002 / once))
+    calls = max(1, round(0.02 / once))
 
     def turn() -> float:
         if once < 0.3:

@@ -1,6 +1,7 @@
 """The native library itself: every instruction set, threads, forks, memory, and what lies in the package."""
 
 import copy
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -140,6 +141,29 @@ def test_dense_products_too(rows, threads):
     for n in (2, 5):
         threads(n)
         assert same_bits(products(), alone), f"{n} threads"
+
+
+TORCHS_THREADS = """
+import os, torch
+from fastspec.ops import frame_transform
+from fastspec.plan import FramePlan
+torch.set_num_threads(3)
+x = torch.ones(2, 300_000)
+x + x
+before = len(os.listdir("/proc/self/task"))
+frame_transform(x, torch.ones(512), FramePlan.make(512, 128), "cpu")
+print(before, len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "GOMP_parallel"), reason="this torch does without OpenMP")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_threads_are_those_that_torch_has():
+    """Others would wait for the processors on which torch's go on spinning."""
+    out = subprocess.run([sys.executable, "-c", TORCHS_THREADS], capture_output=True, text=True, check=True)
+    before, more = map(int, out.stdout.split())
+    assert before >= 3
+    assert more == 0
 
 
 def test_many_callers_at_once(threads):
@@ -557,7 +581,7 @@ def test_c_interface(tmp_path):
 def test_no_shared_inline_functions():
     """An inline function outside a build's namespace could be linked from the AVX-512 objects into every CPU's path."""
     root = Path(__file__).parents[1] / "build"
-    objects = [p for p in root.glob("*/CMakeFiles/*/kernels/cpu/*.o") if p.parts[-4].split("_")[0] in LEVELS]
+    objects = [p for p in root.glob("cp*/CMakeFiles/*/kernels/cpu/*.o") if p.parts[-4].split("_")[0] in LEVELS]
     assert len(objects) >= 12, f"no objects of the editable build under {root}"
     for path in objects:
         namespace = path.parts[-4].removesuffix(".dir")

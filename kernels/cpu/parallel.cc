@@ -14,6 +14,7 @@
 #include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
 #include <pthread.h>
 #endif
 
@@ -106,9 +107,25 @@ struct Pool {
 
 // Never destroyed: its threads sleep until the process ends. The parent's threads do not exist in a child.
 std::atomic<Pool*> pool{new Pool};
+std::atomic<bool> forked{false};
 #if defined(__unix__) || defined(__APPLE__)
-[[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); });
+[[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] {
+  pool.store(new Pool);
+  forked = true;
+});
 #endif
+
+// OpenMP's threads, where the process has some (torch's do its own parallel work): they go on spinning for milliseconds
+// after it, and ours would wait for their processors. Not in a forked child, where OpenMP hangs.
+using OpenMp = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
+OpenMp open_mp() {
+#if defined(__unix__) || defined(__APPLE__)
+  static const OpenMp found = reinterpret_cast<OpenMp>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  return forked ? nullptr : found;
+#else
+  return nullptr;
+#endif
+}
 
 struct Arena {
   void* memory = nullptr;
@@ -124,6 +141,8 @@ void parallel_for(long long tasks, int threads, Job job, void* context) {
   const int helpers = int(std::min<long long>(threads, tasks)) - 1;
   if (helpers <= 0)
     w.run();
+  else if (const OpenMp parallel = open_mp())
+    parallel([](void* work) { static_cast<Work*>(work)->run(); }, &w, unsigned(helpers) + 1, 0);
   else
     pool.load()->run(w, helpers);
   if (w.failure) std::rethrow_exception(w.failure);

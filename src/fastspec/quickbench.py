@@ -158,10 +158,11 @@ def runner(path: Callable[[Tensor], Any], x: Tensor, backward: bool) -> Callable
 
 def turn_of(run: Callable[[], Any]) -> Callable[[], float]:
     """A turn of ``run``, giving the seconds of one call: one untimed, for caches, threads and malloc to be as
-    in a loop of this call alone; then one timed, or as many as fill two milliseconds.
+    in a loop of this call alone; then one timed, or as many as fill twenty milliseconds: threads of whoever had the
+    turn before may spin for some of them.
     """
     run()
-    calls = max(1, round(0.002 / _seconds(run, 1)))
+    calls = max(1, round(0.02 / _seconds(run, 1)))
 
     def turn() -> float:
         run()
