@@ -205,8 +205,8 @@ FASTSPEC_API int fastspec_octaves_adjoint(const fastspec_octaves* octaves, const
 
 /* Memory for results, not cleared; null where there is none. From 4 MB on it lies on huge pages, and is kept when it is
  * freed: the next array of its size is spared the system's clearing of fresh pages. No more is kept than was once in
- * use at one time, nor than 1 GB, and the system may take it meanwhile. Free with the number of bytes that was asked
- * for. */
+ * use at one time, nor than 1 GB, and the system may take all but 64 MB of it meanwhile. Free with the number of bytes
+ * that was asked for. */
 FASTSPEC_API void* fastspec_allocate(int64_t bytes);
 FASTSPEC_API void fastspec_free(void* memory, int64_t bytes);
 

@@ -1,7 +1,7 @@
 // Memory for results. The system clears a fresh page before it hands it out, and a large array is all fresh pages: that
 // can take as long as the transform. So arrays lie on huge pages, and freed ones are kept for the next of their size.
-// Meanwhile the system may take their pages (MADV_FREE); no more is kept than was once in use at one time, nor than
-// `most`.
+// No more is kept than was once in use at one time, nor than `most`; all but the `newest` of it the system may take
+// whenever it likes (MADV_FREE, which interrupts every processor that runs a thread of ours, so not for all).
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr size_t page = size_t(2) << 20;   // a huge one
 constexpr size_t small = size_t(4) << 20;  // below, malloc keeps pages itself
-constexpr int64_t most = int64_t(1) << 30;
+constexpr int64_t newest = int64_t(64) << 20, most = int64_t(1) << 30;
 
 // To an eighth of the next lower power of two: arrays of nearly one length can follow each other. What is not touched
 // takes no memory.
@@ -49,6 +49,7 @@ void* map(size_t size) {
 struct Block {
   void* memory;
   size_t size;
+  bool offered;  // to the system
 };
 
 struct Shelf {
@@ -83,6 +84,15 @@ struct Shelf {
       munmap(blocks[gone].memory, blocks[gone].size);
     }
     blocks.erase(blocks.begin(), blocks.begin() + ptrdiff_t(gone));
+#ifdef MADV_FREE
+    int64_t size = 0;
+    for (size_t i = blocks.size(); i-- > 0;) {
+      size += int64_t(blocks[i].size);
+      if (size <= newest || blocks[i].offered) continue;
+      madvise(blocks[i].memory, blocks[i].size, MADV_FREE);
+      blocks[i].offered = true;
+    }
+#endif
   }
 };
 
@@ -124,11 +134,8 @@ void fastspec_free(void* memory, int64_t bytes) {
   if (size_t(bytes) >= small) {
     const size_t size = rounded(size_t(bytes));
     in_use -= int64_t(size);
-#ifdef MADV_FREE
-    madvise(memory, size, MADV_FREE);
-#endif
     try {
-      shelf.load()->put({memory, size});
+      shelf.load()->put({memory, size, false});
     } catch (const std::bad_alloc&) { munmap(memory, size); }
     shelf.load()->keep(std::min(peak.load(), most));
     return;

@@ -165,8 +165,8 @@ def empty_cache() -> None:
     """Gives the system the memory back that the native CPU kernels keep for their next results.
 
     Results of 4 MB and more lie in memory that is kept when they are freed, since fresh pages can cost as much as the
-    transform: at most as much as was in use at one time, and 1 GB. The system may take it whenever it needs memory, so
-    this is for those who watch a process' size. Does nothing where there are no native kernels.
+    transform: at most as much as was in use at one time, and 1 GB. The system may take all but 64 MB of it whenever it
+    needs memory, so this is for those who watch a process' size. Does nothing where there are no native kernels.
     """
     try:
         native = importlib.import_module("fastspec._native")
