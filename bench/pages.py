@@ -27,10 +27,10 @@ stopped; `make bench-all QUICK=--quick` takes minutes.
   The paper's constant-Q types are compared with fastspec's own recursion in float64, which tests/ compare with direct
   rows; those would take minutes here.
 - **Turns**: each contender has a process, and where its pins conflict an environment (`bench/peers/*.txt`), of its own.
-  One at a time runs: an untimed call, then timed ones that fill 20 ms (2 ms in results before 24 November 2026).
+  One at a time runs: an untimed call, then timed ones that fill 20 ms.
   Numbers are medians of the rounds ± interquartile range.
 - **The same for all**: noise, float32, equal window, padding, scale; constants made beforehand; results as the
-  library hands them out, in fresh memory. One thread unless it says otherwise. "Both" is forward and the gradient of
+  library hands them out. One thread unless it says otherwise. "Both" is forward and the gradient of
   the samples, for the trainable STFT that of its rows, too (`python -m bench.trainable` checks those).
 - **Nobody is handicapped**: librosa's filterbanks are made once and not at every call; TensorFlow runs under
   `tf.function`; nnAudio's constant-Q runs by octaves, its faster way; auvux-dsp's and torchlibrosa's own decibels stand

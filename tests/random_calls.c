@@ -45,22 +45,10 @@ static void framed(int large) {
   const int64_t hop = large ? 16 + below(30) : 1 + below(n + 9), pad = below(2) ? below(n) : 0;
   const int64_t room = T + 2 * pad - n, M = room < 0 ? 0 : large ? room / hop + 1 : below(room / hop + 2);
   const int64_t B = large ? 1 : 1 + below(3);
-  fastspec_frames f = {B,
-                       T,
-                       M,
-                       n,
-                       hop,
-                       1 + below(n),
-                       pad,
-                       (int)below(5),
-                       (int)below(2),
-                       (int)below(2),
-                       1 + (int)below(3),
-                       below(4) == 0,
-                       below(4) ? 0 : 0.97};
+  fastspec_frames f = {B, T, M, n, hop, 1 + below(n), pad, (int)below(5), (int)below(2), (int)below(2), 1 + (int)below(3),
+                       below(4) == 0, below(4) ? 0 : 0.97};
   const int dtype = f.dtype, x_dtype = below(4) ? dtype : FASTSPEC_I16;
-  const int64_t F = f.onesided ? n / 2 + 1 : n, K = below(2) ? 1 + below(9) : 0, rows = K ? K : F,
-                stride = T + below(5);
+  const int64_t F = f.onesided ? n / 2 + 1 : n, K = below(2) ? 1 + below(9) : 0, rows = K ? K : F, stride = T + below(5);
   int32_t start[9], count[9], offset[9];
   for (int k = 0; k < K; ++k) {
     start[k] = (int32_t)below(n / 2 + 1);
@@ -71,8 +59,7 @@ static void framed(int large) {
   const fastspec_bank bank = {K, start, count, offset, weights};
   const double powers[] = {1, 2, 0.7};
   const fastspec_ending ending = {powers[below(3)], 1e-3, 1, 2, 1, K ? 0 : (int)below(3), 1};
-  void *x = array((B - 1) * stride + T, x_dtype), *window = array(f.win_length, dtype),
-       *y = array(2 * B * F * M, dtype);
+  void *x = array((B - 1) * stride + T, x_dtype), *window = array(f.win_length, dtype), *y = array(2 * B * F * M, dtype);
   void *out = array(B * rows * M, dtype), *back = array(B * T, dtype), *grad = array(f.win_length, dtype);
   void *gain = array(T, dtype), *previous = array(2 * B * M, dtype);
   fastspec_frames g = f; /* the arrays are those of f */
@@ -111,12 +98,10 @@ static void dense(void) {
   const fastspec_ending ending = {2, 0, 1, 0, 1, 0, 0};
   const fastspec_tile tile = {hostile(B), hostile(M), hostile(hop), hostile(T)};
   const int same = tile.clips == B && tile.frames == M && tile.hop == hop && tile.stride == T;
-  const int refused = tile.clips < 1 || tile.frames < 1 || tile.hop < 1 || tile.stride < 0 ||
-                      tile.stride > (int64_t)1 << 60 || tile.clips > (int64_t)1 << 60 ||
-                      tile.frames > (int64_t)1 << 60 || tile.hop > (int64_t)1 << 60;
+  const int refused = tile.clips < 1 || tile.frames < 1 || tile.hop < 1 || tile.stride < 0 || tile.stride > (int64_t)1 << 60 ||
+                      tile.clips > (int64_t)1 << 60 || tile.frames > (int64_t)1 << 60 || tile.hop > (int64_t)1 << 60;
   void *x = array(B * T, dtype), *basis = array(2 * taps, dtype), *y = array(2 * B * R * M, dtype);
-  void *out = array(B * R * M, dtype), *back = array(B * T, dtype),
-       *panels = array(fastspec_dense_size(&rows, hop), dtype);
+  void *out = array(B * R * M, dtype), *back = array(B * T, dtype), *panels = array(fastspec_dense_size(&rows, hop), dtype);
   expect("rows", fastspec_rows_transform(&f, x, T, dtype, &rows, basis, y, &ending, out), out, B * R * M, dtype);
   expect("rows_overlap_add", fastspec_rows_overlap_add(&f, y, &rows, basis, back), back, B * T, dtype);
   expect("pack", fastspec_dense_pack(&rows, hop, basis, panels), basis, 2 * taps, dtype);
@@ -148,8 +133,7 @@ static void dense(void) {
     const double powers[] = {1, 2, 0.7};
     const fastspec_ending last = {powers[below(3)], 1e-3, 1, 2, 1, (int)below(3), 1};
     void *pairs = array(2 * size, dtype), *values = array(size, dtype), *z = array(2 * R * B * M, dtype);
-    const fastspec_array spectra = {below(3) ? pairs : NULL, clip, row},
-                         results = {below(3) ? values : NULL, clip, row};
+    const fastspec_array spectra = {below(3) ? pairs : NULL, clip, row}, results = {below(3) ? values : NULL, clip, row};
     const int64_t* rows_order = below(3) ? order : NULL;
     expect("store", fastspec_dense_store(&rows, &own, z, rows_order, &spectra, &last, &results), values, size, dtype);
     expect("load", fastspec_dense_load(&rows, &own, &spectra, &last, &results, rows_order, z), z, 2 * R * B * M, dtype);
@@ -185,27 +169,11 @@ static void octaves(void) {
       taps += stop[i][r] - start[i][r];
     }
     basis[i] = array(2 * taps, dtype);
-    part[i] = (fastspec_part){{phases * rows, taps, start[i], stop[i], offset[i], dtype, 1},
-                              basis[i],
-                              below(7),
-                              phases,
-                              below(N) - N,
-                              1 + below(100),
-                              below(K - rows + 1)};
+    part[i] = (fastspec_part){{phases * rows, taps, start[i], stop[i], offset[i], dtype, 1}, basis[i], below(7), phases,
+                              below(N) - N, 1 + below(100), below(K - rows + 1)};
   }
-  const fastspec_octaves o = {B,
-                              T,
-                              M,
-                              K,
-                              below(2) ? 0 : below(T),
-                              below(500),
-                              length,
-                              parts,
-                              filter,
-                              part,
-                              (int)below(5),
-                              dtype,
-                              1 + (int)below(3)};
+  const fastspec_octaves o = {B, T, M, K, below(2) ? 0 : below(T), below(500), length, parts, filter, part, (int)below(5),
+                              dtype, 1 + (int)below(3)};
   const fastspec_ending ending = {scale[below(3)], 1e-3, 1, 2, 1, (int)below(3), 1};
   fastspec_octaves g = o; /* the arrays are those of o */
   int64_t* const field[] = {&g.clips, &g.samples, &g.frames, &g.bins, &g.centre, &g.reach, &g.filter_length, &g.parts};
@@ -213,10 +181,9 @@ static void octaves(void) {
   const int64_t right = *one;
   *one = hostile(*one);
   if (*one > right) *one = right; /* larger ones may be right, of larger arrays */
-  void *x = array(B * (T + 3), dtype), *y = array(2 * B * K * M, dtype), *out = array(B * K * M, dtype),
-       *back = array(B * T, dtype);
-  expect("octaves", fastspec_octaves_transform(&g, x, T + 3, below(3) ? y : NULL, &ending, below(3) ? out : NULL), out,
-         B * K * M, dtype);
+  void *x = array(B * (T + 3), dtype), *y = array(2 * B * K * M, dtype), *out = array(B * K * M, dtype), *back = array(B * T, dtype);
+  expect("octaves", fastspec_octaves_transform(&g, x, T + 3, below(3) ? y : NULL, &ending, below(3) ? out : NULL), out, B * K * M,
+         dtype);
   expect("octaves_adjoint", fastspec_octaves_adjoint(&g, y, back), back, B * T, dtype);
   part[below(parts)].halvings = below(2) ? 33 : -1;
   failures += fastspec_octaves_adjoint(&o, y, back) != FASTSPEC_BAD_ARGUMENT;

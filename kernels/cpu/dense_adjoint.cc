@@ -102,15 +102,18 @@ void dense_shared_pack(const fastspec_rows& r, int64_t hop, const void* basis, v
     const real* from = static_cast<const real*>(basis) + row / r.rows * r.taps + r.offset[row % r.rows];
     s.each([&](const auto& p, int64_t at) {
       using P = std::remove_cvref_t<decltype(p)>;
-      unroll<0, P::kProducts>([&](auto c) FS_LAMBDA {
+      for (int c = 0; c < P::kProducts; ++c)
         for (int64_t k = 0; k < p.count; ++k)
-          for (int64_t n = 0; n < s.blocks * kWide; ++n) {
-            real sum = 0;
-            for (int b = 0; b < P::kHops && n < hop; ++b)
-              if (enters<P::kLevel>(c.value, b)) sum += from[p.at + (k * P::kHops + b) * hop + n];
-            static_cast<real*>(taps_)[at + s.taps(p, c.value, k, n / kWide) + row * kWide + n % kWide] = sum;
+          for (int64_t block = 0; block < s.blocks; ++block) {
+            real* to = static_cast<real*>(taps_) + at + s.taps(p, c, k, block) + row * kWide;
+            const int64_t column = block * kWide, columns = std::min<int64_t>(kWide, hop - column);
+            std::fill_n(to, kWide, real(0));
+            for (int b = 0; b < P::kHops; ++b)
+              if (enters<P::kLevel>(c, b)) {
+                const real* tap = from + p.at + (k * P::kHops + b) * hop + column;
+                for (int64_t i = 0; i < columns; ++i) to[i] += tap[i];
+              }
           }
-      });
     });
   });
 }

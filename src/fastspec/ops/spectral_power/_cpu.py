@@ -149,8 +149,7 @@ def _dense_backward(
     basis, padded = basis.contiguous(), dense.pad(x, plan)
     walk = dense.Walk(plan, x.shape[0], grad.shape[2], basis.dtype)
     panels = walk.pack(basis) if y is None else None
-    grad_padded = torch.zeros_like(padded) if need_x else None
-    packed = walk.pack_adjoint(basis) if need_x else None
+    adjoint = (torch.zeros_like(padded), walk.pack_adjoint(basis)) if need_x else None
     products = walk.no_products() if need_basis else None
     for tile, z in walk.tiles():
         if panels is not None:
@@ -163,11 +162,11 @@ def _dense_backward(
                 walk.load(spectrum, tile, z)
             slope = compress_slope(bands(_values(walk, z, tile, None, ending), bank), ending)
             walk.load(None, tile, z, Ending(ending.power, ending.eps), bands(grad_u * slope, bank.mT))
-        if grad_padded is not None and packed is not None:
-            walk.add_frames(grad_padded, packed, tile, z)
+        if adjoint is not None:
+            walk.add_frames(*adjoint, tile, z)
         if products is not None:
             walk.add_products(padded, products, tile, z)
     return (
-        None if grad_padded is None else dense.unpad(grad_padded, plan),
+        None if adjoint is None else dense.unpad(adjoint[0], plan),
         None if products is None else walk.unpack(products),
     )
