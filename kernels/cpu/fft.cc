@@ -14,34 +14,79 @@ FS_INLINE void rotate_by(V& re, V& im, const real* w) {  // * (w[0] - i w[1])
   re = t;
 }
 
-template <int R> FS_INLINE void finish_column(const Fft& f, int level, int j, V* re, V* im, V* to) {
+// Point k of a column. The pitch is in bytes: GCC computes fewer addresses from that.
+FS_INLINE V* point(V* column, int64_t pitch, int k) {
+  return reinterpret_cast<V*>(reinterpret_cast<char*>(column) + k * pitch);
+}
+inline int64_t pitch_of(const Fft& f, int level) { return 2 * int64_t(sizeof(V)) * f.pitch[level]; }
+
+// The end of column j. The callers read pitch and twiddles (w, of all columns) from the tables before their loops: as
+// the compiler must take it that stores of vectors change the tables, it would read them again for every column.
+template <int R> FS_INLINE void finish_column(int64_t pitch, const real* w, int64_t j, V* re, V* im, V* to) {
   Dft<R>::template run<real>(re, im);
-  const real* w = f.twiddle[level] + 2 * int64_t(j) * R;
-  const int64_t pitch = 2 * int64_t(f.pitch[level]);
   unroll<0, R>([&](auto kk) FS_LAMBDA {
     constexpr int k = kk.value;
-    if constexpr (k > 0) rotate_by(re[k], im[k], w + 2 * k);
-    to[k * pitch] = re[k];
-    to[k * pitch + 1] = im[k];
+    if constexpr (k > 0) rotate_by(re[k], im[k], w + 2 * (j * R + k));
+    V* p = point(to, pitch, k);
+    p[0] = re[k];
+    p[1] = im[k];
   });
 }
 
-template <int R> void first_of_frames(const Fft& shared, const Frames& frames, V* work) {
-  const Fft f = shared;  // its own, as the compiler must take it that stores of vectors change what is not
-  const Frames x = frames;
-  const int columns = f.points / R;
-  Ahead ahead = x.ahead.half(false);
-  const int64_t share = ahead.lines / columns;
-  for (int j = 0; j < columns; ++j) {
+// Columns j, j + columns, ... of the windowed frames.
+template <int R> FS_INLINE void load_column(const Frames& x, int64_t columns, int64_t j, V* re, V* im) {
+  unroll<0, R>([&](auto kk) FS_LAMBDA {
+    const int64_t n = 2 * (j + columns * kk.value);
+    re[kk.value] = x.weighted(n);
+    im[kk.value] = x.weighted(n + 1);
+  });
+}
+
+// The same where a frame is so many hops. Samples a hop apart stand in one row of the polyphase matrix, one place
+// apart: they are cut out of its two vectors. Loaded one by one, most would lie across two cache lines.
+template <int R, int hops> FS_INLINE void cut_column(const Frames& x, int64_t columns, int64_t j, V* re, V* im) {
+  unroll<0, R / hops>([&](auto kk) FS_LAMBDA {
+    const int64_t h = 2 * (j + columns * kk.value);
+    const V* row = reinterpret_cast<const V*>(x.samples + h * x.pitch);
+    const V* next = reinterpret_cast<const V*>(x.samples + (h + 1) * x.pitch);
+    const V row0 = row[0], row1 = row[1], next0 = next[0], next1 = next[1];
+    unroll<0, hops>([&](auto qq) FS_LAMBDA {
+      constexpr int q = qq.value, k = kk.value + q * (R / hops);
+      const Tap* tap = x.taps + 2 * (j + columns * k);
+      re[k] = shift_lanes<q>(row0, row1) * tap[0].weight;
+      im[k] = shift_lanes<q>(next0, next1) * tap[1].weight;
+    });
+  });
+}
+
+template <int R, class Load> FS_INLINE void each_first_column(const Fft& f, Ahead ahead, V* work, Load&& load) {
+  const int64_t columns = f.points / R, share = ahead.lines / columns, pitch = pitch_of(f, 0);
+  const real* w = f.twiddle[0];
+  const int* position = f.position;
+  for (int64_t j = 0; j < columns; ++j) {
     ahead.ask(share);
     V re[R], im[R];
-    unroll<0, R>([&](auto kk) FS_LAMBDA {
-      const int n = 2 * (j + columns * kk.value);
-      re[kk.value] = x.weighted(n);
-      im[kk.value] = x.weighted(n + 1);
-    });
-    finish_column<R>(f, 0, j, re, im, work + 2 * int64_t(f.position[j]));
+    load(columns, j, re, im);
+    finish_column<R>(pitch, w, j, re, im, work + 2 * int64_t(position[j]));
   }
+}
+
+template <int R> void first_of_frames(const Fft& f, const Frames& frames, V* work) {
+  const Frames x = frames;  // its own, too
+  const auto cut = [&](auto hops) FS_LAMBDA {
+    each_first_column<R>(f, x.ahead.half(false), work, [&](int64_t columns, int64_t j, V* re, V* im) FS_LAMBDA {
+      cut_column<R, hops.value>(x, columns, j, re, im);
+    });
+  };
+  if constexpr (kCutRows && R % 8 == 0)
+    if (x.hops == 8) return cut(Index<8>{});
+  if constexpr (kCutRows && R % 4 == 0)
+    if (x.hops == 4) return cut(Index<4>{});
+  if constexpr (kCutRows && R % 2 == 0)
+    if (x.hops == 2) return cut(Index<2>{});
+  each_first_column<R>(f, x.ahead.half(false), work, [&](int64_t columns, int64_t j, V* re, V* im) FS_LAMBDA {
+    load_column<R>(x, columns, j, re, im);
+  });
 }
 
 // Bins q (a) and points - q (b) of the spectrum become points q and points - q of the complex transform:
@@ -76,8 +121,11 @@ template <int R> void first_of_bins(const RealFft& t, const V* g, const V* scale
   const auto column = [&](int64_t j, V* re, V* im) FS_LAMBDA {
     unroll<0, R>([&](auto k) FS_LAMBDA { bin(j + columns * k.value, re[k.value], im[k.value]); });
   };
-  const auto finish = [&](int64_t j, V* re, V* im)
-                          FS_LAMBDA { finish_column<R>(f, 0, int(j), re, im, work + 2 * int64_t(f.position[j])); };
+  const int64_t pitch = pitch_of(f, 0);
+  const real* w = f.twiddle[0];
+  const int* position = f.position;
+  const auto finish = [=](int64_t j, V* re, V* im)
+                          FS_LAMBDA { finish_column<R>(pitch, w, j, re, im, work + 2 * int64_t(position[j])); };
   for (int64_t j = 0; 2 * j <= columns; ++j) {
     V ar[R], ai[R], br[R], bi[R];
     column(j, ar, ai);
@@ -115,22 +163,24 @@ template <int R> void first_of_bins(const RealFft& t, const V* g, const V* scale
 
 // One block of pass `level`, in place.
 template <int R> void middle(const Fft& f, int level, V* block) {
-  int columns = 1;
+  int64_t columns = 1;
   for (int i = level + 1; i < f.passes; ++i) columns *= f.radix[i];
-  const int64_t pitch = 2 * int64_t(f.pitch[level]);
-  for (int j = 0; j < columns; ++j) {
-    V* at = block + 2 * int64_t(f.position[j]);
+  const int64_t pitch = pitch_of(f, level);
+  const real* w = f.twiddle[level];
+  const int* position = f.position;
+  for (int64_t j = 0; j < columns; ++j) {
+    V* at = block + 2 * int64_t(position[j]);
     V re[R], im[R];
     unroll<0, R>([&](auto kk) FS_LAMBDA {
-      re[kk.value] = at[kk.value * pitch];
-      im[kk.value] = at[kk.value * pitch + 1];
+      const V* p = point(at, pitch, kk.value);
+      re[kk.value] = p[0];
+      im[kk.value] = p[1];
     });
-    finish_column<R>(f, level, j, re, im, at);
+    finish_column<R>(pitch, w, j, re, im, at);
   }
 }
 
-template <int R> FS_INLINE void last_row(const Fft& f, const V* work, int q, V* re, V* im) {
-  const V* at = work + 2 * int64_t(f.row[q]);
+template <int R> FS_INLINE void last_row(const V* at, V* re, V* im) {
   unroll<0, R>([&](auto kk) FS_LAMBDA {
     re[kk.value] = at[2 * kk.value];
     im[kk.value] = at[2 * kk.value + 1];
@@ -142,7 +192,7 @@ template <int R> FS_INLINE void last_row(const Fft& f, const V* work, int q, V* 
 template <int R> void last_to_points(const Fft& f, const V* work, V* out, int swap, int first, int step) {
   for (int q = first; q < f.rows; q += step) {
     V re[R], im[R];
-    last_row<R>(f, work, q, re, im);
+    last_row<R>(work + 2 * int64_t(f.row[q]), re, im);
     for (int m = 0; m < R; ++m) {
       V* p = out + 2 * (q + int64_t(f.rows) * m);
       p[swap] = re[m];
@@ -151,7 +201,7 @@ template <int R> void last_to_points(const Fft& f, const V* work, V* out, int sw
   }
 }
 
-template <Form known> FS_INLINE void put(const Bins& out, int64_t q, V re, V im) {
+template <Form known, bool estimated = false> FS_INLINE void put(const Bins& out, int64_t q, V re, V im) {
   const Form form = known == kAny ? out.form : known;
   real* at = out.tile + q * out.pitch;
   if (form == kComplex) {
@@ -164,17 +214,18 @@ template <Form known> FS_INLINE void put(const Bins& out, int64_t q, V re, V im)
     out.pairs[2 * q + 1] = im;
   }
   const V power = re * re + (im * im + out.eps);
-  *reinterpret_cast<V*>(at) = form == kMagnitude ? square_root(power) : power;
+  *reinterpret_cast<V*>(at) = form != kMagnitude ? power : estimated ? estimated_root(power) : square_root(power);
 }
 
-// Bins q and points - q of the real transform, from points q (a) and points - q (b) of the complex one.
+// Bins q and points - q of the real transform, from points q (a) and points - q (b) of the complex one. Half of the
+// roots are estimated, so that the divider and the multipliers share them.
 template <Form known>
 FS_INLINE void put_pair(const real* post, int64_t points, const Bins& out, int64_t q, V ar, V ai, V br, V bi) {
   const V er = ar + br, ei = ai - bi;
   V or_ = ai + bi, oi = br - ar;
   rotate_by(or_, oi, post + 2 * q);
   put<known>(out, q, er + or_, ei + oi);
-  put<known>(out, points - q, er - or_, oi - ei);
+  put<known, true>(out, points - q, er - or_, oi - ei);
 }
 
 template <Form known> FS_INLINE void put_ends(int64_t points, const Bins& out, V re, V im) {  // bins 0 and n_fft / 2
@@ -189,14 +240,15 @@ void last_to_bins(const RealFft& t, const V* work, Bins out, Ahead& ahead_, int6
   Ahead ahead = ahead_;
   const Fft& f = *t.fft;
   const int64_t rows = f.rows, points = f.points;
+  const int* row = f.row;
   const real* post = t.post;
   const bool mirrored = 2 * first % step == 0;  // they are their own mirrors: half of them will do
-  for (int q = first; mirrored ? 2 * q <= rows : q < rows; q += step) {
+  for (int64_t q = first; mirrored ? 2 * q <= rows : q < rows; q += step) {
     ahead.ask(share);
     V re[2][R], im[2][R];
-    const int of = 2 * q % int(rows) == 0 ? 0 : 1;  // the row of the mirrors
-    last_row<R>(f, work, q, re[0], im[0]);
-    if (of) last_row<R>(f, work, int(rows) - q, re[1], im[1]);
+    const int of = 2 * q % rows == 0 ? 0 : 1;  // the row of the mirrors
+    last_row<R>(work + 2 * int64_t(row[q]), re[0], im[0]);
+    if (of) last_row<R>(work + 2 * int64_t(row[rows - q]), re[1], im[1]);
     if (q == 0) {
       put_ends<known>(points, out, re[0][0], im[0][0]);
       for (int m = 1; m <= R / 2; ++m)

@@ -33,7 +33,8 @@ struct Ahead {
 };
 
 // Sample s of the kLanes frames stands at samples + taps[s].offset and is multiplied by taps[s].weight, the window with
-// frame_scale() in it: the even real transform wants half of it.
+// frame_scale() in it: the even real transform wants half of it. Where a frame is some whole hops, sample h + q * hop
+// stands at samples + h * pitch + q, and hops says how many they are.
 struct Tap {
   real weight;
   int offset;
@@ -42,6 +43,7 @@ struct Frames {
   const real* samples;
   const Tap* taps;
   Ahead ahead = {};
+  int64_t hops = 0, pitch = 0;
 
   FS_INLINE V sample(int64_t s) const { return load(samples + taps[s].offset); }
   FS_INLINE V weighted(int64_t s) const { return sample(s) * taps[s].weight; }

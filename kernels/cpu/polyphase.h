@@ -36,7 +36,9 @@ struct Layout {
 class FrameTables {
  public:
   FrameTables(const Layout& l, const real* window, int64_t win_length, real scale)
-      : taps_(static_cast<Tap*>(std::malloc(size_t(l.n_fft) * sizeof(Tap))), std::free) {
+      : taps_(static_cast<Tap*>(std::malloc(size_t(l.n_fft) * sizeof(Tap))), std::free),
+        hops_(l.n_fft % l.hop == 0 ? l.n_fft / l.hop : 0),
+        pitch_(l.pitch) {
     if (!taps_) fastspec::no_memory();
     const int64_t left = (l.n_fft - win_length) / 2;
     for (int64_t n = 0, h = 0, q = 0; n < l.n_fft; ++n) {
@@ -50,10 +52,11 @@ class FrameTables {
     }
   }
 
-  Frames frames(const real* samples, Ahead ahead = {}) const { return {samples, taps_.get(), ahead}; }
+  Frames frames(const real* samples, Ahead ahead = {}) const { return {samples, taps_.get(), ahead, hops_, pitch_}; }
 
  private:
   std::unique_ptr<Tap, void (*)(void*)> taps_;
+  int64_t hops_, pitch_;
 };
 
 // ---- clip to lanes ----------------------------------------------------------------------------------------------

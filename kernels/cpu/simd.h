@@ -43,9 +43,20 @@ template <class Fn> FS_INLINE V each_lane(V v, Fn fn) {
 
 constexpr real kTiny = kSingle ? real(1.17549435e-38) : real(2.2250738585072014e-308);  // the smallest normal number
 
-// Square root; +0 at 0. Single precision: the reciprocal estimate and one step of Newton (of Halley from 12 bits), 1 to
-// 2 ulp; among denormal numbers the result fades to 0 instead of being exact.
 FS_INLINE V square_root(V p) {
+#if defined(__AVX512F__) && FASTSPEC_VECTOR_BYTES == 64
+  if constexpr (kSingle) return (V)_mm512_sqrt_ps((__m512)p);
+#elif defined(__AVX2__) && FASTSPEC_VECTOR_BYTES == 32
+  if constexpr (kSingle) return (V)_mm256_sqrt_ps((__m256)p);
+#elif defined(__SSE2__) && FASTSPEC_VECTOR_BYTES == 16
+  if constexpr (kSingle) return (V)_mm_sqrt_ps((__m128)p);
+#endif
+  return each_lane(p, [](real s) FS_LAMBDA { return std::sqrt(s); });
+}
+
+// The same with multiplications where the divider is slow for the width of the vectors: the reciprocal's estimate and
+// one step of Newton, 1 to 2 ulp; among denormal numbers it fades to 0.
+FS_INLINE V estimated_root(V p) {
 #if defined(__AVX512F__) && FASTSPEC_VECTOR_BYTES == 64
   if constexpr (kSingle) {
     const V y = (V)_mm512_rsqrt14_ps((__m512)p);
@@ -53,14 +64,18 @@ FS_INLINE V square_root(V p) {
     // Where p is zero (kind 2), +0 (action 8); where it is +infinity (kind 5), itself (action 1): root is NaN there.
     return (V)_mm512_fixupimm_ps((__m512)root, (__m512)p, _mm512_set1_epi32(8 << 4 * 2 | 1 << 4 * 5), 0);
   }
-#elif defined(__AVX2__) && FASTSPEC_VECTOR_BYTES == 32
-  if constexpr (kSingle) {
-    const V y = (V)_mm256_rsqrt_ps((__m256)(V)(p < kTiny ? splat(kTiny) : p));
-    const V m = p * y, e = real(1) - m * y;
-    return p == real(INFINITY) ? p : m + m * e * (real(0.5) + real(0.375) * e);
-  }
 #endif
-  return each_lane(p, [](real s) FS_LAMBDA { return std::sqrt(s); });
+  return square_root(p);
+}
+
+// Lanes Shift, Shift + 1, ... of two vectors one after the other. kCutRows: the target has an instruction for it, and
+// unaligned vectors lie across two cache lines.
+constexpr bool kCutRows = FASTSPEC_VECTOR_BYTES == 64 && kSingle;
+template <int Shift> FS_INLINE V shift_lanes(V low, V high) {
+#if defined(__AVX512F__) && FASTSPEC_VECTOR_BYTES == 64
+  return (V)_mm512_alignr_epi32((__m512i)high, (__m512i)low, Shift);
+#endif
+  return Shift == 0 ? low : high;
 }
 
 // Natural logarithm, 1 ulp or so in single precision: x = 2^e m with m in [sqrt(1/2), sqrt(2)), then the odd series of
