@@ -72,7 +72,7 @@ template <int R, class Load> FS_INLINE void each_first_column(const Fft& f, Ahea
 }
 
 template <int R> void first_of_frames(const Fft& f, const Frames& frames, V* work) {
-  const Frames x = frames;  // its own, too
+  const Frames x = frames;  // in registers: the vectors stored might lie over the caller's
   const auto cut = [&](auto hops) FS_LAMBDA {
     each_first_column<R>(f, x.ahead.half(false), work, [&](int64_t columns, int64_t j, V* re, V* im) FS_LAMBDA {
       cut_column<R, hops.value>(x, columns, j, re, im);
@@ -218,7 +218,7 @@ template <Form known, bool estimated = false> FS_INLINE void put(const Bins& out
 }
 
 // Bins q and points - q of the real transform, from points q (a) and points - q (b) of the complex one. Half of the
-// roots are estimated, so that the divider and the multipliers share them.
+// roots are estimated (the flag of put), so that the divider and the multipliers share them.
 template <Form known>
 FS_INLINE void put_pair(const real* post, int64_t points, const Bins& out, int64_t q, V ar, V ai, V br, V bi) {
   const V er = ar + br, ei = ai - bi;
