@@ -15,8 +15,8 @@ demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than 
 	$(BIN)/fastspec spectrogram examples/audio/music.ogg --kind mel --log db -o demo.png
 	$(BIN)/fastspec bench
 
-test: $(VENV)/test ## every test
-	$(BIN)/python -m pytest -q tests
+test: $(VENV)/test ## every test, in a process a core
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests
 
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
@@ -88,7 +88,7 @@ $(VENV)/demo: $(VENV)/native
 	touch $@
 
 $(VENV)/test: $(VENV)/native
-	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark librosa scipy torchaudio nnaudio2 torchlibrosa triton \
+	$(PIP) safetensors matplotlib soxr hypothesis pytest pytest-benchmark pytest-xdist librosa scipy torchaudio nnaudio2 torchlibrosa triton \
 	  asteroid-filterbanks panns-inference transformers keras onnx onnxruntime onnxscript
 	$(PIP) --no-deps kapre # read, not run: it would bring TensorFlow
 	touch $@

@@ -24,6 +24,11 @@ def assert_close(ours, theirs, steps):
     assert (ours - theirs).abs().max().item() <= steps * EPS * theirs.abs().max().item()
 
 
+def named(arguments):
+    """The name of a case: the same in every process, so without the address of a window function."""
+    return ",".join(f"{key}={getattr(value, '__name__', value)}" for key, value in arguments.items()) or "defaults"
+
+
 SPECTROGRAMS = [
     {},
     {"n_fft": 512, "win_length": 300, "hop_length": 100},
@@ -39,7 +44,7 @@ SPECTROGRAMS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", SPECTROGRAMS, ids=str)
+@pytest.mark.parametrize("arguments", SPECTROGRAMS, ids=named)
 def test_spectrogram(arguments):
     ours, theirs = T.Spectrogram(**arguments), torchaudio.transforms.Spectrogram(**arguments)
     x = noise(2, 3, 4000).requires_grad_()
@@ -59,7 +64,7 @@ def test_spectrogram(arguments):
         {"window_fn": torch.hamming_window, "center": False},
         {"onesided": False, "pad": 20},
     ],
-    ids=str,
+    ids=named,
 )
 def test_inverse_spectrogram(arguments):
     ours, theirs = T.InverseSpectrogram(**arguments), torchaudio.transforms.InverseSpectrogram(**arguments)
@@ -85,7 +90,7 @@ MELS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", MELS, ids=str)
+@pytest.mark.parametrize("arguments", MELS, ids=named)
 def test_mel_spectrogram(arguments):
     ours, theirs = T.MelSpectrogram(**arguments), torchaudio.transforms.MelSpectrogram(**arguments)
     x = noise(2, 3, 6000).requires_grad_()
