@@ -71,6 +71,34 @@ def test_every_level(simd, nan_memory, monkeypatch):
             check_power(case, ending, make_bank(case.plan.n_bins, 8, case.dtype), "cpu")
 
 
+@pytest.mark.parametrize("simd", levels(), indirect=True)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [{"T": 37 * 1002, "B": 6, "n_fft": 400, "hop": 37}, {"T": 512 * 60, "B": 9, "n_fft": 4096, "hop": 512}]
+)
+def test_rows_past_the_caches(simd, sizes, dtype, threads):
+    """Large results go past the caches, by whole lines and in parts, small ones do not: the same, and nothing around."""
+    case = Case(**sizes, dtype=dtype)
+    x, window = signals(case)
+    magnitude = Ending.make(1.0)
+    for op in (
+        lambda x, out=None: spectral_power(x, window, None, case.plan, magnitude, "cpu", out=out),
+        lambda x, out=None: frame_transform(x, window, case.plan, "cpu", out=out),
+    ):
+        small = [op(clip) for clip in x.split(1)]
+        expected = torch.cat(small)
+        limit = 4 << 20
+        assert small[0].nbytes < limit < expected.nbytes
+        for n, offset in ((1, 3), (1, 8), (2, 0)):
+            threads(n)
+            memory = torch.full((expected.numel() + 32,), torch.nan, dtype=expected.dtype)
+            before, out, after = memory.split([offset, expected.numel(), 32 - offset])
+            op(x, out=out.view_as(expected))
+            assert torch.equal(out.view_as(expected), expected), f"{n} threads, {offset} in front"
+            assert before.isnan().all()
+            assert after.isnan().all()
+
+
 def test_best_level_is_the_default():
     level = subprocess.run(
         [sys.executable, "-c", "from fastspec import _native; print(_native.simd_level())"],

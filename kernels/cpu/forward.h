@@ -16,10 +16,12 @@ struct Tile {
   Part part;                    // of the rows that this task writes
 };
 
-// Rows of a tile have room for one group more, in front: there the last group of the tile before is kept.
+// Rows of a tile have room in front, where the last line, or the last group, of the tile before is kept.
+constexpr int64_t front_of(int64_t width) { return std::max(width, kLine); }
 inline void keep_last(real* rows, int64_t count, int64_t groups, int64_t width) {
-  for (int64_t q = 0; q < count; ++q, rows += (groups + 1) * width)
-    for (int64_t i = 0; i < width; i += kLanes) *(V*)(rows + i) = *(const V*)(rows + groups * width + i);
+  const int64_t front = front_of(width), size = groups * width;
+  for (int64_t q = 0; q < count; ++q, rows += front + size)
+    for (int64_t i = 0; i < front; i += kLanes) *(V*)(rows + i) = *(const V*)(rows + size + i);
 }
 
 // Calls visit(tile, spare) after each group. keep: the bins of all groups of a tile stay; otherwise the next group
@@ -30,19 +32,23 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   const Layout l(f);
   const RealFft& t = fastspec::real_fft_tables<real>(int(f.n_fft));
   const FrameTables tables(l, static_cast<const real*>(window), f.win_length, frame_scale(t));
-  const int64_t width = form == kComplex ? 2 * kLanes : kLanes, pitch = keep ? (groups_a_tile + 1) * width : width;
+  const int64_t width = form == kComplex ? 2 * kLanes : kLanes;
+  const int64_t front = keep ? front_of(width) : 0, pitch = front + (keep ? groups_a_tile : 1) * width;
   const Preparation preparation(f, tables.frames(nullptr).taps);
   const int64_t work = work_size(t) * kLanes, reader = Reader::memory(l), prepared = preparation.size();
   const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
-  // A task is a run of tiles: long enough that filling the first units costs little, short enough to share out.
-  const int64_t run = std::max<int64_t>(1, 8 * l.units / groups_a_tile), runs = (tiles + run - 1) / run;
+  // A task is a run of tiles: as long as leaves each thread eight, as its first units are filled and its ends written
+  // as parts of lines; and so long that filling them costs little.
+  const int64_t share = f.batch * tiles / (8 * threads_for(f));
+  const int64_t run = std::max({int64_t(1), 8 * l.units / groups_a_tile, std::min(tiles, share)});
+  const int64_t runs = (tiles + run - 1) / run;
 
   parallel_for(f.batch * runs, threads_for(f), [&](int64_t task) {
     // The work buffer first: it begins on a page.
     real* memory = static_cast<real*>(
         fastspec::scratch(size_t(work + prepared + t.bins * pitch + reader + spare_size + kLanes) * sizeof(real)));
     V* buffer = reinterpret_cast<V*>(memory);
-    real *rows = memory + work + prepared, *tile = keep ? rows + width : rows;
+    real *rows = memory + work + prepared, *tile = rows + front;
     real* spare = rows + t.bins * pitch;
     const auto [clip, turn] = run_of(f, task, runs);
     const int64_t begin = turn * run * groups_a_tile, end = std::min(groups, begin + run * groups_a_tile);
@@ -64,12 +70,13 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   });
 }
 
-// Groups whose tile of so many rows fills no more than about a megabyte, at most 128 frames. Even, where there is a
-// choice: with the one in front, rows are then an odd number of vectors apart, and do not fall into the same sets of a
-// cache.
+// Groups whose tile of so many rows fills no more than about a megabyte, at most 128 frames, at least a line. An even
+// number of lines, where there is a choice: with the one in front, rows are then an odd number of lines apart, and do
+// not fall into the same sets of a cache.
 inline int64_t groups_in_cache(const fastspec_frames& f, int64_t rows) {
-  const int64_t pair = 2 * rows * kLanes * int64_t(sizeof(real)), groups = 2 * ((int64_t(1100) << 10) / pair);
-  return std::clamp<int64_t>(groups, 1, std::min<int64_t>(128 / kLanes, groups_of(f)));
+  constexpr int64_t line = kLine / kLanes;
+  const int64_t bytes = 2 * rows * kLine * int64_t(sizeof(real)), groups = 2 * line * ((int64_t(1100) << 10) / bytes);
+  return std::max(line, std::min({groups, int64_t(128 / kLanes), groups_of(f)}));
 }
 
 }  // namespace FASTSPEC_NAMESPACE

@@ -173,27 +173,31 @@ class Reader {
 // Results larger than the caches go past them; smaller ones stay for whoever reads them next.
 inline bool past_caches(int64_t values) { return values * int64_t(sizeof(real)) > (int64_t(4) << 20); }
 
-// A row may come in parts: the part that begins it is marked so, and the one that ends it. Past the caches whole
-// vectors go alone, as a line written by halves costs more than several: what a part leaves over is written with the
-// next, which therefore finds the last kLanes values of this one in front of its own.
+// A row may come in parts: the part that begins it is marked so, and the one that ends it. Past the caches whole lines
+// go alone, as a line written by halves costs more than several: what a part leaves over is written with the next,
+// which therefore finds the last kLine values of this one in front of its own. No part but the last is shorter.
+constexpr int64_t kLine = std::max<int64_t>(kLanes, 64 / int64_t(sizeof(real)));
 struct Part {
   bool begins = true, ends = true;
 };
 inline void write_row(real* to, const real* from, int64_t count, bool past, Part part = {}) {
   int64_t i = 0;
-  if (!past) {
-    for (; i + kLanes <= count; i += kLanes) store(to + i, load(from + i));
-    for (; i < count; ++i) to[i] = from[i];
-    return;
-  }
-  const int64_t misaligned = int64_t(reinterpret_cast<uintptr_t>(to) % sizeof(V)) / int64_t(sizeof(real));
+  const auto copy_to = [&](int64_t stop) FS_LAMBDA {
+    for (; i + kLanes <= stop; i += kLanes) store(to + i, load(from + i));
+    for (; i < stop; ++i) to[i] = from[i];
+  };
+  if (!past) return copy_to(count);
+  const int64_t misaligned = int64_t(reinterpret_cast<uintptr_t>(to) % (kLine * sizeof(real)) / sizeof(real));
   if (part.begins)
-    for (const int64_t head = std::min(count, (kLanes - misaligned) % kLanes); i < head; ++i) to[i] = from[i];
+    copy_to(std::min(count, (kLine - misaligned) % kLine));
   else
     i = -misaligned;
-  for (; i + kLanes <= count; i += kLanes) stream(to + i, load(from + i));
-  if (part.ends)
-    for (; i < count; ++i) to[i] = from[i];
+  for (; i + kLine <= count; i += kLine)
+    unroll<0, kLine / kLanes>([&](auto v) FS_LAMBDA {
+      const int64_t at = i + v.value * kLanes;
+      stream(to + at, load(from + at));
+    });
+  if (part.ends) copy_to(count);
 }
 
 // ---- lanes to clip ----------------------------------------------------------------------------------------------

@@ -71,11 +71,14 @@ FS_INLINE V estimated_root(V p) {
 // Lanes Shift, Shift + 1, ... of two vectors one after the other. kCutRows: the target has an instruction for it, and
 // unaligned vectors lie across two cache lines.
 constexpr bool kCutRows = FASTSPEC_VECTOR_BYTES == 64 && kSingle;
-template <int Shift> FS_INLINE V shift_lanes(V low, V high) {
-#if defined(__AVX512F__) && FASTSPEC_VECTOR_BYTES == 64
-  return (V)_mm512_alignr_epi32((__m512i)high, (__m512i)low, Shift);
+template <int Shift, int... I> FS_INLINE V shift_lanes(V low, V high, std::integer_sequence<int, I...>) {
+#if defined(__AVX512F__) && FASTSPEC_VECTOR_BYTES == 64  // GCC 12 would take a permutation by a table
+  if constexpr (kSingle) return (V)_mm512_alignr_epi32((__m512i)high, (__m512i)low, Shift);
 #endif
-  return Shift == 0 ? low : high;
+  return __builtin_shufflevector(low, high, (Shift + I)...);
+}
+template <int Shift> FS_INLINE V shift_lanes(V low, V high) {
+  return shift_lanes<Shift>(low, high, std::make_integer_sequence<int, kLanes>{});
 }
 
 // Natural logarithm, 1 ulp or so in single precision: x = 2^e m with m in [sqrt(1/2), sqrt(2)), then the odd series of

@@ -31,17 +31,18 @@ void spectral_power(const fastspec_frames& f, const fastspec::Samples& x, const 
   };
 
   // A band reads its bins at once, while they are in the nearest cache; rows of bands gather in spare memory.
-  const int64_t groups = groups_in_cache(f, bank.bands > 0 ? rows : bins), pitch = (groups + 1) * kLanes;
+  const int64_t groups = groups_in_cache(f, bank.bands > 0 ? rows : bins), front = front_of(kLanes);
+  const int64_t pitch = front + groups * kLanes;
   const auto write_bands = [&, ending, bank](const Tile& tile, real* band_rows) {
     V* bin = reinterpret_cast<V*>(tile.bins);
     if (ending.general_power())
       for (int64_t q = 0; q < bins; ++q) bin[q] = ending.raise(bin[q]);
-    V* to = reinterpret_cast<V*>(band_rows) + 1 + tile.slot;
-    for (int64_t k = 0; k < rows; ++k, to += groups + 1) *to = ending.compress(band(bank, k, bin));
+    real* to = band_rows + front + tile.slot * kLanes;
+    for (int64_t k = 0; k < rows; ++k, to += pitch) *reinterpret_cast<V*>(to) = ending.compress(band(bank, k, bin));
     if (!tile.complete) return;
     real* out = out_of(tile);
     for (int64_t k = 0; k < rows; ++k, out += f.frames)
-      write_row(out, band_rows + kLanes + k * pitch, tile.frames, past, tile.part);
+      write_row(out, band_rows + front + k * pitch, tile.frames, past, tile.part);
     if (!tile.part.ends) keep_last(band_rows, rows, groups, kLanes);
   };
 
