@@ -1,4 +1,4 @@
-// Dense bases of few rows: lanes are frames, each row on its own support, on groups of kVectors * kLanes frames.
+// Dense bases of few rows: lanes are frames, each row on its own support, on groups of a few vectors of frames.
 //   y[b, f, m] = sum over n of H[f, n] x_padded[b, m * hop + n], and its adjoint in x.
 // Work goes with the sum of the supports; both directions gather, so no cell is written twice.
 #include "ending.h"
@@ -8,9 +8,10 @@
 namespace FASTSPEC_NAMESPACE {
 namespace {
 
-constexpr int kVectors = 4, kGroup = kVectors * kLanes;
-constexpr int kPair =
-    FASTSPEC_VECTOR_BYTES == 64 ? 2 : 1;  // rows (or samples) that share a load: 32 registers hold two
+// Forward, two rows share each load of samples; their sums, real and imaginary parts, take 16 of AVX-512's 32 registers
+// or 12 of 16. In the adjoint two samples share each load of spectra.
+constexpr int kVectors = FASTSPEC_VECTOR_BYTES == 64 ? 4 : 3, kGroup = kVectors * kLanes;
+constexpr int kAdjointVectors = 4, kAdjointGroup = kAdjointVectors * kLanes;
 
 using Sums = V[2][kVectors];  // of one row: real and imaginary parts
 
@@ -100,8 +101,8 @@ void rows_transform(const fastspec_frames& f, const fastspec::Samples& x, const 
         fill_units<int16_t>(l, x, clip, first, kept, S, line);
       else
         fill_units<real>(l, x, clip, first, kept, S, line);
-      for (int64_t k = 0; k < rows.rows; k += kPair) {
-        const int count = int(std::min<int64_t>(kPair, rows.rows - k));
+      for (int64_t k = 0; k < rows.rows; k += 2) {
+        const int count = int(std::min<int64_t>(2, rows.rows - k));
         const Row row[2] = {row_of(rows, basis, k), row_of(rows, basis, k + count - 1)};
         Sums sum[2] = {};
         if (count == 2)
@@ -148,10 +149,10 @@ struct Columns {
 // y: of frame 0 minus the halo; real parts, then the imaginary ones `width` further.
 template <int R>
 FS_INLINE void add_frames(const Row& row, int64_t hop, int64_t h, int64_t begin, int64_t end, const real* y,
-                          int64_t width, V (*sum)[kVectors]) {
+                          int64_t width, V (*sum)[kAdjointVectors]) {
   for (int64_t q = begin; q < end; ++q) {
     const real *re = row.re + q * hop + h, *im = row.im + q * hop + h, *at = y - q;
-    unroll<0, kVectors>([&](auto u) FS_LAMBDA {
+    unroll<0, kAdjointVectors>([&](auto u) FS_LAMBDA {
       const V a = load(at + u.value * kLanes), b = load(at + width + u.value * kLanes);
       unroll<0, R>([&](auto i) FS_LAMBDA { sum[i.value][u.value] += a * re[i.value] + b * im[i.value]; });
     });
@@ -163,10 +164,10 @@ FS_INLINE void add_frames(const Row& row, int64_t hop, int64_t h, int64_t begin,
 // y, pairs [B, F, M] -> x [B, T].
 void rows_overlap_add(const fastspec_frames& f, const void* y, const fastspec_rows& rows, const void* basis, void* x) {
   Layout l(f);
-  const int64_t halo = (f.n_fft + f.hop - 1) / f.hop - 1, width = kGroup + halo;
-  l.units = kVectors;
-  l.pitch = kGroup;
-  const int64_t groups = (f.frames + halo + kGroup - 1) / kGroup, edges = 2 * l.pad;
+  const int64_t halo = (f.n_fft + f.hop - 1) / f.hop - 1, width = kAdjointGroup + halo;
+  l.units = kAdjointVectors;
+  l.pitch = kAdjointGroup;
+  const int64_t groups = (f.frames + halo + kAdjointGroup - 1) / kAdjointGroup, edges = 2 * l.pad;
   const bool past = past_caches(f.batch * f.samples);
   const std::unique_ptr<real, void (*)(void*)> edge(
       static_cast<real*>(std::calloc(size_t(f.batch * edges) + 1, sizeof(real))), std::free);
@@ -177,11 +178,12 @@ void rows_overlap_add(const fastspec_frames& f, const void* y, const fastspec_ro
     real* A = static_cast<real*>(fastspec::scratch(size_t(l.size() + l.line() + planes + 2 * kLanes) * sizeof(real)));
     real *line = A + l.size(), *plane = line + l.line();
     const auto [clip, group] = run_of(f, task, groups);
-    const int64_t first = group * kGroup;
+    const int64_t first = group * kAdjointGroup;
     real* clip_x = static_cast<real*>(x) + clip * f.samples;
 
-    const int64_t begin = std::max<int64_t>(0, first - halo), end = std::min(f.frames, first + kGroup);
-    for (int64_t k = 0; k < rows.rows; ++k) {  // frames first - halo .. first + kGroup - 1, zeros where there are none
+    const int64_t begin = std::max<int64_t>(0, first - halo), end = std::min(f.frames, first + kAdjointGroup);
+    // The spectra of frames first - halo .. first + kAdjointGroup - 1, zeros where there are none.
+    for (int64_t k = 0; k < rows.rows; ++k) {
       const real* from = static_cast<const real*>(y) + 2 * (clip * rows.rows + k) * f.frames;
       real *re = plane + 2 * k * width, *im = re + width;
       std::fill_n(re, 2 * width, real(0));
@@ -199,9 +201,9 @@ void rows_overlap_add(const fastspec_frames& f, const void* y, const fastspec_ro
         im[m] = from[2 * m + 1];
       }
     }
-    for (int64_t h = 0; h < l.rows; h += kPair) {
-      const int64_t other = std::min(h + kPair - 1, l.rows - 1);
-      V sum[2][kVectors] = {};
+    for (int64_t h = 0; h < l.rows; h += 2) {
+      const int64_t other = std::min(h + 1, l.rows - 1);
+      V sum[2][kAdjointVectors] = {};
       for (int64_t k = 0; k < rows.rows; ++k) {
         const Columns c(row_of(rows, basis, k), l.hop);
         const real* at = plane + 2 * k * width + halo;
@@ -221,12 +223,12 @@ void rows_overlap_add(const fastspec_frames& f, const void* y, const fastspec_ro
         }
       }
       for (int64_t i = 0; i <= other - h; ++i)
-        for (int u = 0; u < kVectors; ++u) store(A + (h + i) * l.pitch + u * kLanes, sum[i][u]);
+        for (int u = 0; u < kAdjointVectors; ++u) store(A + (h + i) * l.pitch + u * kLanes, sum[i][u]);
     }
-    for (int u = 0; u < kVectors; ++u)
+    for (int u = 0; u < kAdjointVectors; ++u)
       drain_unit(l, A + u * kLanes, first + u * kLanes, clip_x, edge.get() + clip * edges, line, past);
-    const int64_t stop = (first + kGroup) * l.hop - l.pad;
-    if (first + kGroup >= f.frames + halo && stop < l.samples)  // no frame reaches further
+    const int64_t stop = (first + kAdjointGroup) * l.hop - l.pad;
+    if (first + kAdjointGroup >= f.frames + halo && stop < l.samples)  // no frame reaches further
       std::fill(clip_x + std::max<int64_t>(0, stop), clip_x + l.samples, real(0));
     stream_fence();
   });
