@@ -27,7 +27,7 @@ stopped; `make bench-all QUICK=--quick` takes minutes.
   The paper's constant-Q types are compared with fastspec's own recursion in float64, which tests/ compare with direct
   rows; those would take minutes here.
 - **Turns**: each contender has a process, and where its pins conflict an environment (`bench/peers/*.txt`), of its own.
-  One at a time runs: an untimed call, then timed ones that fill 20 ms.
+  One at a time runs: an untimed call, then timed ones that fill 20 ms (2 ms in results of commit 23b11e1 and before).
   Numbers are medians of the rounds ± interquartile range.
 - **The same for all**: noise, float32, equal window, padding, scale; constants made beforehand; results as the
   library hands them out. One thread unless it says otherwise. "Both" is forward and the gradient of

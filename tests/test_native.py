@@ -77,7 +77,7 @@ def test_every_level(simd, nan_memory, monkeypatch):
     "sizes", [{"T": 37 * 1002, "B": 6, "n_fft": 400, "hop": 37}, {"T": 512 * 60, "B": 9, "n_fft": 4096, "hop": 512}]
 )
 def test_rows_past_the_caches(simd, sizes, dtype, threads):
-    """Large results go past the caches, by whole lines and in parts, small ones do not: the same, and nothing around."""
+    """Large results go past the caches, by whole lines and in parts; small ones do not, and are the same."""
     case = Case(**sizes, dtype=dtype)
     x, window = signals(case)
     magnitude = Ending.make(1.0)
