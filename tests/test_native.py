@@ -152,6 +152,15 @@ def test_any_number_of_threads_gives_the_same_bits(case, threads):
         assert same_bits(everything(case), alone), f"{n} threads"
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**29, 2**31 - 1])
+def test_any_number_of_threads_is_no_error(number, threads, monkeypatch):
+    """A C caller may leave the field at zero, or set it to a limit that no machine reaches."""
+    threads(1)
+    alone = everything()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: number)
+    assert same_bits(everything(), alone)
+
+
 @pytest.mark.parametrize("rows", [8, 80])
 def test_dense_products_too(rows, threads):
     case = DenseCase(60_000, 2, 512, 128, centred(512, *range(512, 512 - 4 * rows, -4)))

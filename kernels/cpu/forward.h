@@ -39,7 +39,7 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
   const int64_t groups = groups_of(f), tiles = (groups + groups_a_tile - 1) / groups_a_tile;
   // A task is a run of tiles: as long as leaves each thread eight, as its first units are filled and its ends written
   // as parts of lines; and so long that filling them costs little.
-  const int64_t share = f.batch * tiles / (8 * threads_for(f));
+  const int64_t share = f.batch * tiles / (8 * int64_t(threads_for(f)));
   const int64_t run = std::max({int64_t(1), 8 * l.units / groups_a_tile, std::min(tiles, share)});
   const int64_t runs = (tiles + run - 1) / run;
 

@@ -252,9 +252,9 @@ inline void fold_edges(const Layout& l, const real* edge, real* x) {
 
 inline int64_t groups_of(const fastspec_frames& f) { return (f.frames + kLanes - 1) / kLanes; }
 
-// Below this many samples in frames a second thread costs more than it brings.
+// At least one. Below this many samples in frames a second thread costs more than it brings.
 inline int threads_for(const fastspec_frames& f) {
-  return f.batch * f.frames * f.n_fft < (int64_t(1) << 17) ? 1 : f.threads;
+  return f.batch * f.frames * f.n_fft < (int64_t(1) << 17) ? 1 : std::max(1, f.threads);
 }
 
 // Which run of which clip a task is. Where threads share the work clips take turns: two threads that find the same
