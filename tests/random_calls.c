@@ -45,7 +45,7 @@ static void framed(int large) {
   const int64_t hop = large ? 16 + below(30) : 1 + below(n + 9), pad = below(2) ? below(n) : 0;
   const int64_t room = T + 2 * pad - n, M = room < 0 ? 0 : large ? room / hop + 1 : below(room / hop + 2);
   const int64_t B = large ? 1 : 1 + below(3);
-  fastspec_frames f = {B, T, M, n, hop, 1 + below(n), pad, (int)below(5), (int)below(2), (int)below(2), 1 + (int)below(3),
+  fastspec_frames f = {B, T, M, n, hop, 1 + below(n), pad, (int)below(5), (int)below(2), (int)below(2), (int)below(4),
                        below(4) == 0, below(4) ? 0 : 0.97};
   const int dtype = f.dtype, x_dtype = below(4) ? dtype : FASTSPEC_I16;
   const int64_t F = f.onesided ? n / 2 + 1 : n, K = below(2) ? 1 + below(9) : 0, rows = K ? K : F, stride = T + below(5);
@@ -93,7 +93,7 @@ static void dense(void) {
     offset[r] = taps;
     taps += stop[r] - start[r];
   }
-  fastspec_rows rows = {R, taps, start, stop, offset, dtype, 1 + (int)below(3)};
+  fastspec_rows rows = {R, taps, start, stop, offset, dtype, (int)below(4)};
   const fastspec_frames f = {B, T, M, N, hop, N, 0, FASTSPEC_PAD_NONE, 1, dtype, 2, 0, 0};
   const fastspec_ending ending = {2, 0, 1, 0, 1, 0, 0};
   const fastspec_tile tile = {hostile(B), hostile(M), hostile(hop), hostile(T)};
@@ -173,7 +173,7 @@ static void octaves(void) {
                               below(N) - N, 1 + below(100), below(K - rows + 1)};
   }
   const fastspec_octaves o = {B, T, M, K, below(2) ? 0 : below(T), below(500), length, parts, filter, part, (int)below(5),
-                              dtype, 1 + (int)below(3)};
+                              dtype, (int)below(4)};
   const fastspec_ending ending = {scale[below(3)], 1e-3, 1, 2, 1, (int)below(3), 1};
   fastspec_octaves g = o; /* the arrays are those of o */
   int64_t* const field[] = {&g.clips, &g.samples, &g.frames, &g.bins, &g.centre, &g.reach, &g.filter_length, &g.parts};

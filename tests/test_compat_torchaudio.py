@@ -199,7 +199,7 @@ def test_functions_are_torchaudios(name, values, tolerance):
 ITERATED = {  # tolerance: phases that are integrated, or divided by small values, in float32
     "GriffinLim": ({"n_fft": 400, "n_iter": 8, "rand_init": False}, {"power": 2.0}),
     "TimeStretch": ({"n_freq": 201, "fixed_rate": 1.2}, {"power": None}),
-    "PitchShift": ({"sample_rate": 16000, "n_steps": 2}, None),
+    "PitchShift": ({"sample_rate": 2000, "n_steps": 2}, None),  # theirs takes 10 s at 16,000 Hz
 }
 
 

@@ -167,15 +167,15 @@ def test_out():
 
 def test_gradients_are_exact(backend):
     """First and second derivatives in spectrum and window, beyond the frames and cut into them."""
-    y = F.stft(noise(2, 60, dtype=torch.float64), 16, 4, 11).requires_grad_()
+    y = F.stft(noise(2, 30, dtype=torch.float64), 16, 4, 11).requires_grad_()
     window = (0.3 + torch.rand(11, dtype=torch.float64)).requires_grad_()
 
     def run(y, w):
-        return F.istft(y, 16, 4, 11, w, length=53, normalized=True, backend=backend)
+        return F.istft(y, 16, 4, 11, w, length=23, normalized=True, backend=backend)
 
     assert torch.autograd.gradcheck(run, (y, window))
     assert torch.autograd.gradgradcheck(run, (y, window))
-    odd = F.stft(noise(1, 60, dtype=torch.float64), 9, 4, center=False, window="hamming").requires_grad_()
+    odd = F.stft(noise(1, 31, dtype=torch.float64), 9, 4, center=False, window="hamming").requires_grad_()
     assert torch.autograd.gradgradcheck(lambda y: F.istft(y, 9, 4, window="hamming", center=False), (odd,))
 
 
