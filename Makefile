@@ -15,8 +15,8 @@ demo: $(VENV)/demo ## a picture of a recording, and how much faster it was than 
 	$(BIN)/fastspec spectrogram examples/audio/music.ogg --kind mel --log db -o demo.png
 	$(BIN)/fastspec bench
 
-test: $(VENV)/test ## every test, in a process a core
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests
+test: $(VENV)/test ## every test, in a process a core, whose threads leave the core to others while they wait
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal tests
 
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
