@@ -13,7 +13,7 @@ class Ending {
         add_(e.floor_add != 0),
         log_(e.log),
         half_power_(real(e.power / 2)),
-        multiplier_(real(e.multiplier)),
+        logarithm_(e.log == FASTSPEC_LOG1P ? 1 : e.multiplier),
         floor_(real(e.floor)),
         scale_(real(e.scale)),
         eps_(real(e.eps)) {}
@@ -39,11 +39,11 @@ class Ending {
   }
 
   FS_INLINE V compress(V u) const {
-    if (log_ == FASTSPEC_LOG) return multiplier_ * natural_log(add_ ? u + floor_ : clamp_min(u, floor_));
+    if (log_ == FASTSPEC_LOG) return logarithm_(add_ ? u + floor_ : clamp_min(u, floor_));
     if (log_ == FASTSPEC_LOG1P) {
       const V z = scale_ * u, one_more = z + real(1);  // the second term is what rounding took from 1 + z
       const V lost = one_more < real(INFINITY) ? (z - (one_more - real(1))) / one_more : V{};
-      return natural_log(one_more) + lost;
+      return logarithm_(one_more) + lost;
     }
     return u;
   }
@@ -52,7 +52,7 @@ class Ending {
     if (log_ == FASTSPEC_LOG) {
       const V z = add_ ? u + floor_ : u;
       const real least = add_ ? -real(INFINITY) : floor_;
-      return (z < least) | (z == real(0)) ? V{} : multiplier_ / z;
+      return (z < least) | (z == real(0)) ? V{} : logarithm_.multiplier() / z;
     }
     if (log_ == FASTSPEC_LOG1P) return scale_ / (real(1) + scale_ * u);
     return splat(1);
@@ -62,7 +62,9 @@ class Ending {
   Form form_;
   bool general_, add_;
   int log_;
-  real half_power_, multiplier_, floor_, scale_, eps_;
+  real half_power_;
+  Logarithm logarithm_;
+  real floor_, scale_, eps_;
 };
 
 // Band k of the frames: the sum over its own bins alone. Four sums in turn hide the latency of one.

@@ -6,6 +6,7 @@
 // target's inline function for another's.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -81,24 +82,43 @@ template <int Shift> FS_INLINE V shift_lanes(V low, V high) {
   return shift_lanes<Shift>(low, high, std::make_integer_sequence<int, kLanes>{});
 }
 
-// Natural logarithm, 1 ulp or so in single precision: x = 2^e m with m in [sqrt(1/2), sqrt(2)), then the odd series of
-// log((1+s)/(1-s)), s = (m-1)/(m+1), by a minimax polynomial (coefficients as in FreeBSD's e_logf.c).
-FS_INLINE V natural_log(V x) {
-  if constexpr (!kSingle) return each_lane(x, [](real s) FS_LAMBDA { return std::log(s); });
-  const VI tiny = x < kTiny;
-  const V scaled = tiny ? x * real(8388608) : x;
-  const VI bits = (VI)scaled;
-  const VI e = (bits - Int(0x3f3504f3)) >> 23;
-  const V f = (V)(bits - (e << 23)) - real(1);
-  const V s = f / (real(2) + f), z = s * s, w = z * z;
-  const V r = z * (real(0.66666662693) + w * real(0.28498786688)) + w * (real(0.40000972152) + w * real(0.24279078841));
-  const V exponent = __builtin_convertvector(e, V) - (tiny ? splat(23) : splat(0));
-  const V half = real(0.5) * f * f;
-  V y = exponent * real(0.693147180559945) + (f - (half - s * (half + r)));
-  y = x == real(0) ? splat(-real(INFINITY)) : y;
-  y = x == real(INFINITY) ? x : y;
-  return x >= real(0) ? y : splat(real(NAN));
-}
+// multiplier * log(x), to 1 ulp or so in single precision: x = 2^e m with m in [sqrt(1/2), sqrt(2)), then the odd
+// series of log((1+s)/(1-s)), s = (m-1)/(m+1), by a minimax polynomial (coefficients as in FreeBSD's e_logf.c). An
+// octave stands in two numbers, the first of so few bits that e times it is exact: a logarithm multiplied would be
+// rounded twice.
+class Logarithm {
+ public:
+  explicit Logarithm(double multiplier) : multiplier_(real(multiplier)) {
+    const double octave = multiplier * kLog2;
+    const float coarse = std::bit_cast<float>(std::bit_cast<uint32_t>(float(octave)) & 0xffff8000u);
+    octave_ = coarse;
+    rest_ = real(octave - coarse);
+  }
+
+  real multiplier() const { return multiplier_; }
+
+  FS_INLINE V operator()(V x) const {
+    if constexpr (!kSingle) return multiplier_ * each_lane(x, [](real s) FS_LAMBDA { return std::log(s); });
+    const VI tiny = x < kTiny;
+    const V scaled = tiny ? x * real(8388608) : x;
+    const VI bits = (VI)scaled;
+    const VI e = (bits - Int(0x3f3504f3)) >> 23;
+    const V f = (V)(bits - (e << 23)) - real(1);
+    const V s = f / (real(2) + f), z = s * s, w = z * z;
+    const V r =
+        z * (real(0.66666662693) + w * real(0.28498786688)) + w * (real(0.40000972152) + w * real(0.24279078841));
+    const V exponent = __builtin_convertvector(e, V) - (tiny ? splat(23) : splat(0));
+    const V half = real(0.5) * f * f;
+    V y = exponent * octave_ + (exponent * rest_ + multiplier_ * (f - (half - s * (half + r))));
+    y = x == real(0) ? splat(multiplier_ * -real(INFINITY)) : y;
+    y = x == real(INFINITY) ? multiplier_ * x : y;
+    return x >= real(0) ? y : splat(real(NAN));
+  }
+
+ private:
+  static constexpr double kLog2 = 0.693147180559945309417;
+  real multiplier_, octave_, rest_;
+};
 
 // Transpose kLanes vectors of kLanes values in registers: log2(kLanes) rounds, each swaps blocks of `Block` lanes
 // between rows that lie `Block` apart.
