@@ -230,6 +230,10 @@ def test_explain_takes_a_module():
     mfcc = T.MFCC(n_mfcc=5, melkwargs=MEL)
     for module in (T.Spectrogram(), T.InverseSpectrogram(), T.MelSpectrogram(**MEL), mfcc, T.LFCC()):
         assert "spectral_power" in str(fastspec.explain(module))
+    mfcc = T.MFCC(n_mfcc=5, melkwargs={**MEL, "backend": "reference"})
+    for module in (T.Spectrogram(backend="reference"), T.MelSpectrogram(**MEL, backend="reference"), mfcc):
+        assert {runs for _, runs, _ in fastspec.explain(module).rows} == {"reference"}
+        assert fastspec.explain(module, backend="").rows == fastspec.explain(module.plan).rows
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dynamo instantiates torch.autograd.Function

@@ -176,7 +176,11 @@ def empty_cache() -> None:
 
 
 def explain(
-    what: Any, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, backend: str = ""
+    what: Any,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    backend: str | None = None,
 ) -> Explanation:
     """Which algorithm and which backend would run each op, why, and what it costs.
 
@@ -187,7 +191,7 @@ def explain(
         device: where the signal is; this machine need not have it.
         dtype: of the signal: torch.float32, torch.float64, torch.int16, or torch.float16 and torch.bfloat16,
             which are computed in float32.
-        backend: ask about this backend alone; "" for the automatic order.
+        backend: ask about this backend alone; "" for the automatic order. Default: as the transform was made.
 
     Raises:
         ValueError: `what` has no plan, or device, dtype or the backend's name is unknown.
@@ -210,7 +214,7 @@ def explain(
         "basis_grad": (x, y),
         "spectral_power": (x, window, window),
     }
-    order = _order(backend, device.type)
+    order = _order(_backend_of(what) if backend is None else backend, device.type)
     rows = []
     for op in OPS:
         module, refused = _ask(op, order, plan, tensors[op])
@@ -219,6 +223,12 @@ def explain(
     default = "the rows are any numbers" if dense else "a Fourier basis under a window"
     why = getattr(what, "why", default)
     return Explanation(str(device), dtype, plan, tuple(rows), "product" if dense else "FFT", why, _costs(plan))
+
+
+def _backend_of(what: Any) -> str:
+    """The backend that a layer, or the first of its own layers to name one, was made with; "" is automatic."""
+    layers = what.modules() if isinstance(what, torch.nn.Module) else (what,)
+    return next((name for layer in layers if isinstance(name := getattr(layer, "backend", None), str)), "")
 
 
 def _costs(plan: Plan) -> dict[str, tuple[float, float]]:
