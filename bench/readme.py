@@ -1,4 +1,4 @@
-"""The README's table, out of bench/results: python -m bench.readme [results.csv]."""
+"""The README's table, out of bench/results: python -m bench.readme [results.csv], else of the newest ``make bench``."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def megabytes(row: dict[str, str]) -> str:
 
 
 def main() -> None:
-    results = sorted((ROOT / "bench" / "results").glob("*.csv"), key=lambda path: path.stat().st_mtime)
-    path = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else results[-1]
+    results = (path for path in (ROOT / "bench" / "results").glob("*.csv") if not path.stem.endswith("-all"))
+    path = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else max(results, key=lambda path: path.stat().st_mtime)
     readme = ROOT / "README.md"
     text = readme.read_text()
     head, tail = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
