@@ -21,7 +21,7 @@ test: $(VENV)/test ## every test, in a process a core, whose threads leave the c
 test-emulated: ## the C library under QEMU: AVX2, no AVX, ARM64; needs qemu-user and g++-aarch64-linux-gnu
 	bash tests/emulated.sh
 
-test-c: ## random calls of the C interface under AddressSanitizer and UBSan, 5 minutes; needs cmake
+test-c: ## random calls of the C interface under AddressSanitizer and UBSan, 2 minutes; needs cmake
 	cmake -S . -B build/sanitized -DFASTSPEC_OPTIMIZE=-O1 -DCMAKE_CXX_FLAGS="$(SANITIZE) -g1 -DFASTSPEC_CALLS" \
 	  -DCMAKE_SHARED_LINKER_FLAGS="$(SANITIZE)"
 	cmake --build build/sanitized --parallel 2
