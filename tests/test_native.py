@@ -152,32 +152,37 @@ def test_any_number_of_threads_gives_the_same_bits(case, threads):
         assert same_bits(everything(case), alone), f"{n} threads"
 
 
-@pytest.mark.parametrize("number", [0, -1, 2**29, 2**31 - 1])
-def test_any_number_of_threads_is_no_error(number, threads, monkeypatch):
-    """A C caller may leave the field at zero, or set it to a limit that no machine reaches."""
-    threads(1)
-    alone = everything()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: number)
-    assert same_bits(everything(), alone)
+def dense_products(rows):
+    case = DenseCase(60_000, 2, 512, 128, centred(512, *range(512, 512 - 4 * rows, -4)))
+    x, basis = signals(case)
+    x.requires_grad_(), basis.requires_grad_()
+    y = frame_transform(x, basis, case.plan, "cpu").detach()
+    u = spectral_power(x, basis, None, case.plan, Ending.make(1.0, log="log1p"), "cpu")
+    grads = torch.autograd.grad(u, (x, basis), torch.ones_like(u))
+    return y, u.detach(), *grads, overlap_add(y, basis.detach(), case.plan, case.T, "cpu")
 
 
 @pytest.mark.parametrize("rows", [8, 80])
 def test_dense_products_too(rows, threads):
-    case = DenseCase(60_000, 2, 512, 128, centred(512, *range(512, 512 - 4 * rows, -4)))
-    x, basis = signals(case)
-    y = frame_transform(x, basis, case.plan, "cpu")
-
-    def products():
-        x_, basis_ = x.clone().requires_grad_(), basis.clone().requires_grad_()
-        u = spectral_power(x_, basis_, None, case.plan, Ending.make(1.0, log="log1p"), "cpu")
-        grads = torch.autograd.grad(u, (x_, basis_), torch.ones_like(u))
-        return u.detach(), *grads, overlap_add(y, basis, case.plan, case.T, "cpu")
-
     threads(1)
-    alone = products()
+    alone = dense_products(rows)
     for n in (2, 5):
         threads(n)
-        assert same_bits(products(), alone), f"{n} threads"
+        assert same_bits(dense_products(rows), alone), f"{n} threads"
+
+
+@pytest.mark.parametrize("number", [0, -1, -(2**31), 2**29, 2**30, 2**31 - 1])
+def test_any_number_of_threads_is_no_error(number, threads, monkeypatch):
+    """A C caller may leave the field at zero, or set it to a limit that no machine reaches."""
+    many = Case(64, 60_000, 64, 16)
+
+    def results():
+        return *everything(), *everything(many), *dense_products(80)
+
+    threads(1)
+    alone = results()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: number)
+    assert same_bits(results(), alone)
 
 
 TORCHS_THREADS = """
@@ -242,6 +247,28 @@ def test_forked_child(threads):
     timer.cancel()
     assert process.exitcode == 0, "the child hung or died"
     assert queue.get() == expected
+
+
+FORKED = """
+import os, signal, torch
+import fastspec.functional as F
+torch.set_num_threads(2)
+x = torch.ones(2, 300_000)
+x + x
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    F.stft(x, 512)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_child_calls_first():
+    """The parent has imported fastspec and no more; torch's threads, which it has used, are not there in the child."""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -330,6 +357,10 @@ def test_bad_numbers_never_reach_the_kernels():
     ]:
         with pytest.raises(ValueError, match="argument"):
             _native.frame_transform(plan, 1, 100, frames, 0, 1, *address)
+    for multiplier in (torch.inf, -torch.inf, torch.nan):
+        ending = _native.Ending(2.0, 0.0, 1, multiplier, 1e-5, False, 1.0)
+        with pytest.raises(ValueError, match="argument"):
+            _native.spectral_power(good, 1, 100, 26, 0, 1, *address[:4], native.NO_BANK, ending, y.data_ptr())
     with pytest.raises(ValueError, match="argument"):
         _native.frame_transform(good, 1, 100, 26, 0, 1, 0, 100, 0, window.data_ptr(), y.data_ptr())
 
@@ -360,6 +391,8 @@ def test_bad_dense_numbers_never_reach_the_kernels():
         for call in (_native.dense_transform, _native.dense_gradient, _native.dense_shared_adjoint):
             with pytest.raises(ValueError, match="argument"):
                 call(*good, *tile, array.data_ptr(), array.data_ptr(), array.data_ptr())
+    with pytest.raises(ValueError, match="argument"):  # clips that overlap
+        _native.dense_shared_adjoint(*good, 2, 4, 1, 10, array.data_ptr(), array.data_ptr(), array.data_ptr())
     for low, high in ((3, 3), (-1, 3)):
         with pytest.raises(ValueError, match="argument"):
             _native.dense_frames(*good, 1, 1, 1, 0, array.data_ptr(), array.data_ptr(), low, high, array.data_ptr())
@@ -368,6 +401,33 @@ def test_bad_dense_numbers_never_reach_the_kernels():
         _native.dense_store(*good, 1, 1, 1, 0, array.data_ptr(), order.data_ptr(), *nothing, None, *nothing)
     with pytest.raises(ValueError, match="argument"):
         _native.dense_load(*good, 1, 1, 1, 0, *nothing, None, *nothing, order.data_ptr(), array.data_ptr())
+
+
+GUARDED = """
+import ctypes, mmap, torch
+from fastspec import _native
+from fastspec.ops import frame_transform
+from fastspec.plan import FramePlan
+page = mmap.PAGESIZE
+memory = mmap.mmap(-1, 16 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + 15 * page), ctypes.c_size_t(page), 0) == 0
+for level in {levels}:
+    _native.set_simd_level(level)
+    for n_fft in range(2, 20):
+        for hop in range(1, 20):
+            for M in (1, 8, 16, 32, 33):
+                T = hop * (M - 1) + n_fft
+                x = torch.frombuffer(memory, dtype=torch.float32, count=T, offset=15 * page - 4 * T)
+                frame_transform(x[None], torch.ones(n_fft), FramePlan.make(n_fft, hop, center=False), "cpu")
+print("all")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect")
+def test_nothing_is_read_behind_the_samples():
+    run = subprocess.run([sys.executable, "-c", GUARDED.format(levels=levels())], capture_output=True, text=True)
+    assert run.stdout == "all\n", run.stderr
 
 
 def test_no_frames():
@@ -462,7 +522,7 @@ print(kept, pages() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_no_more_memory_is_kept_than_was_in_use():
-    """67 MB were in use at one time; 256 MB came and went, of all sizes. Sizes are rounded up, by an eighth at most."""
+    """67 MB were in use at one time; 256 MB came and went, of all sizes, here rounded up by an eighth at most."""
     out = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)
     kept, left = map(float, out.stdout.split())
     assert 40 < kept < 80
@@ -508,6 +568,8 @@ def test_large_results_on_many_threads():
 def test_large_result_without_memory_is_an_error():
     with pytest.raises(RuntimeError, match="memory"):
         native.empty((1 << 20, 1 << 30), torch.float32)
+    for sizes in ([1 << 40, 1 << 40], [1 << 31, 1 << 31, 4]):  # their products overflow
+        assert _native.empty(sizes, native.REAL, 4) is None
 
 
 PEAK = """

@@ -38,7 +38,8 @@ std::vector<Panel> panels_of(const fastspec_rows& r, int64_t hop) {
 
 // fn(begin, end): consecutive panels in one task, so that those of one support share what is made of the samples.
 template <class Fn> void each_run(const fastspec_rows& r, const std::vector<Panel>& panels, Fn&& fn) {
-  const int64_t count = int64_t(panels.size()), tasks = r.threads > 1 ? std::min<int64_t>(count, 2 * r.threads) : 1;
+  const int64_t count = int64_t(panels.size()), threads = fastspec::threads_of(r.threads);
+  const int64_t tasks = threads > 1 ? std::min(count, 2 * threads) : 1;
   parallel_for(tasks, r.threads, [&](int64_t task) {
     fn(panels.data() + task * count / tasks, panels.data() + (task + 1) * count / tasks);
   });

@@ -113,7 +113,7 @@ bool good_bank(const fastspec_frames* f, const fastspec_bank* bank) {
 
 bool good_ending(const fastspec_ending* e) {
   return e && e->power > 0 && std::isfinite(e->power) && e->eps >= 0 && std::isfinite(e->eps) &&
-         e->log >= FASTSPEC_LOG_NONE && e->log <= FASTSPEC_LOG1P && !std::isnan(e->multiplier) &&
+         e->log >= FASTSPEC_LOG_NONE && e->log <= FASTSPEC_LOG1P && std::isfinite(e->multiplier) &&
          !std::isnan(e->floor) && !std::isnan(e->scale);
 }
 
@@ -343,6 +343,7 @@ int fastspec_dense_shared_adjoint(const fastspec_rows* r, const fastspec_tile* t
                                   void* x) {
   if (!good_rows(r) || !good_tile(t) || !fits(r->rows, t->clips * t->frames) || !z || !taps || !x)
     return FASTSPEC_BAD_ARGUMENT;
+  if (t->clips > 1 && t->stride < (t->frames - 1) * t->hop + r->stop[0] - r->start[0]) return FASTSPEC_BAD_ARGUMENT;
   return guarded(r->dtype, [&](const Kernels& k) { k.dense_shared_adjoint(*r, *t, z, taps, x); });
 }
 

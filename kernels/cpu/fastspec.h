@@ -4,8 +4,9 @@
  *   H[f, n] = window[n] exp(-2 pi i f n / n_fft),  y[b, f, m] = sum_n H[f, n] x_padded[b, m * hop + n]
  * A window shorter than n_fft stands in its middle. Arrays are dense, last index fastest, unless a stride is given;
  * complex numbers are pairs (re, im). Every function returns FASTSPEC_OK or an error code, checks its sizes, and never
- * throws, exits or prints. All may be called from many threads at once and after fork. Results are the same bits for
- * any number of threads.
+ * throws, exits or prints. All may be called from many threads at once, and in a forked child whose parent had loaded
+ * the library before. Results are the same bits for any number of threads, of which no call takes more than four for
+ * each processor.
  */
 #ifndef FASTSPEC_H
 #define FASTSPEC_H
@@ -139,7 +140,7 @@ FASTSPEC_API int fastspec_dense_frames(const fastspec_rows* rows, const fastspec
 
 /* Its adjoint in the samples, faster than by frames: for rows that all stand on one support, the first *columns of it,
  * with `taps` of so many numbers; 0 where there is nothing to gain. Added to padded samples x, which lie as the tile
- * says. */
+ * says; clips must not overlap. */
 FASTSPEC_API int64_t fastspec_dense_shared_size(const fastspec_rows* rows, int64_t hop, int64_t* columns);
 FASTSPEC_API int fastspec_dense_shared_pack(const fastspec_rows* rows, int64_t hop, const void* basis, void* taps);
 FASTSPEC_API int fastspec_dense_shared_adjoint(const fastspec_rows* rows, const fastspec_tile* tile, const void* z,
@@ -205,8 +206,8 @@ FASTSPEC_API int fastspec_octaves_adjoint(const fastspec_octaves* octaves, const
 
 /* Memory for results, not cleared; null where there is none. From 4 MB on it lies on huge pages, and is kept when it is
  * freed: the next array of its size is spared the system's clearing of fresh pages. No more is kept than was once in
- * use at one time, nor than 1 GB, and the system may take all but 64 MB of it meanwhile. Free with the number of bytes
- * that was asked for. */
+ * use at one time, nor than 1 GB, and the system may meanwhile take what is older than the newest 64 MB. Free with the
+ * number of bytes that was asked for. */
 FASTSPEC_API void* fastspec_allocate(int64_t bytes);
 FASTSPEC_API void fastspec_free(void* memory, int64_t bytes);
 

@@ -72,7 +72,7 @@ void walk_forward(const fastspec_frames& f, const fastspec::Samples& x, const vo
 
 // Groups whose tile of so many rows fills no more than about a megabyte, at most 128 frames, at least a line. An even
 // number of lines, where there is a choice: with the one in front, rows are then an odd number of lines apart, and do
-// not fall into the same sets of a cache.
+// not fall into the same sets of a cache (complex ones of AVX-512 have two in front).
 inline int64_t groups_in_cache(const fastspec_frames& f, int64_t rows) {
   constexpr int64_t line = kLine / kLanes;
   const int64_t bytes = 2 * rows * kLine * int64_t(sizeof(real)), groups = 2 * line * ((int64_t(1100) << 10) / bytes);

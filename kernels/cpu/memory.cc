@@ -24,8 +24,8 @@ constexpr size_t page = size_t(2) << 20;   // a huge one
 constexpr size_t small = size_t(4) << 20;  // below, malloc keeps pages itself
 constexpr int64_t newest = int64_t(64) << 20, most = int64_t(1) << 30;
 
-// To an eighth of the next lower power of two: arrays of nearly one length can follow each other. What is not touched
-// takes no memory.
+// To huge pages, from 16 MB on to an eighth of the next lower power of two: arrays of nearly one length can follow each
+// other. What is not touched takes no memory.
 size_t rounded(size_t bytes) {
   size_t step = page;
   while (step * 16 <= bytes) step *= 2;

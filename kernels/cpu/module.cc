@@ -65,7 +65,10 @@ nb::object empty(const std::vector<int64_t>& shape, uint8_t code, int bytes) {
       new Array{.dimensions = int32_t(shape.size()), .code = code, .bits = uint8_t(8 * bytes)});
   array->sizes = array->steps = shape;
   array->bytes = bytes;
-  for (size_t i = shape.size(); i-- > 0; array->bytes *= shape[i]) array->steps[i] = array->bytes / bytes;
+  for (size_t i = shape.size(); i-- > 0;) {
+    array->steps[i] = array->bytes / bytes;
+    if (__builtin_mul_overflow(array->bytes, shape[i], &array->bytes)) return nb::none();
+  }
   array->shape = array->sizes.data();
   array->strides = array->steps.data();
   array->data = fastspec_allocate(array->bytes);

@@ -381,7 +381,7 @@ void octaves_transform(const fastspec_octaves& o, const void* x, int64_t x_strid
   Octaves octaves(o);
   const std::vector<real> packed = octaves.pack_panels();
   const Ending ending(form ? *form : fastspec_ending{2, 0, 1, 0, 1, FASTSPEC_LOG_NONE, 0});
-  const int64_t wave = std::min<int64_t>(o.clips, std::max(1, o.threads)), values = o.bins * o.frames;
+  const int64_t wave = std::min<int64_t>(o.clips, fastspec::threads_of(o.threads)), values = o.bins * o.frames;
   const Memory memory(wave * octaves.size());
   for (int64_t first = 0; first < o.clips; first += wave) {
     const int64_t clips = std::min(wave, o.clips - first), phases = int64_t(octaves.phases().size());
@@ -403,7 +403,7 @@ void octaves_transform(const fastspec_octaves& o, const void* x, int64_t x_strid
 void octaves_adjoint(const fastspec_octaves& o, const void* y, void* x) {
   Octaves octaves(o);
   const std::vector<real> packed = octaves.pack_chunks();
-  const int64_t wave = std::min<int64_t>(o.clips, std::max(1, o.threads)), levels = octaves.levels();
+  const int64_t wave = std::min<int64_t>(o.clips, fastspec::threads_of(o.threads)), levels = octaves.levels();
   const int64_t values = 2 * o.bins * kLanes;
   const Memory memory(wave * (octaves.size() + levels * values));
   for (int64_t first = 0; first < o.clips; first += wave) {

@@ -127,6 +127,8 @@ OpenMp open_mp() {
 #endif
 }
 
+const int64_t most_threads = 4 * std::max<int64_t>(1, std::thread::hardware_concurrency());
+
 struct Arena {
   void* memory = nullptr;
   size_t size = 0;
@@ -136,9 +138,11 @@ thread_local Arena arena;
 
 }  // namespace
 
+int threads_of(int64_t asked) { return int(std::clamp<int64_t>(asked, 1, most_threads)); }
+
 void parallel_for(long long tasks, int threads, Job job, void* context) {
   Work w{job, context, tasks};
-  const int helpers = int(std::min<long long>(threads, tasks)) - 1;
+  const int helpers = int(std::min<long long>(threads_of(threads), tasks)) - 1;
   if (helpers <= 0)
     w.run();
   else if (const OpenMp parallel = open_mp())

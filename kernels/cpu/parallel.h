@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace fastspec {
+
+// How many threads a caller gets who asks for so many: at least one, at most four for each processor.
+int threads_of(int64_t asked);
 
 // Runs job(context, i) for every i in [0, tasks), at most `threads` at a time, the caller among them. Tasks start in
 // order; who runs which is not defined, so a task's result must not depend on it. What a task throws reaches the

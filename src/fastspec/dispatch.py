@@ -15,6 +15,7 @@ import importlib
 import math
 import os
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -161,18 +162,27 @@ class Explanation:
         return "\n".join(lines)
 
 
+def _native() -> ModuleType | None:  # the CPU kernels, where there are any
+    try:
+        return importlib.import_module("fastspec._native")
+    except ImportError:
+        return None
+
+
+if hasattr(os, "register_at_fork"):  # loaded by then, it can tell the child that OpenMP's threads are not its own
+    os.register_at_fork(before=_native)
+
+
 def empty_cache() -> None:
     """Gives the system the memory back that the native CPU kernels keep for their next results.
 
     Results of 4 MB and more lie in memory that is kept when they are freed, since fresh pages can cost as much as the
-    transform: at most as much as was in use at one time, and 1 GB. The system may take all but 64 MB of it whenever it
-    needs memory, so this is for those who watch a process' size. Does nothing where there are no native kernels.
+    transform: at most as much as was in use at one time, and 1 GB. The system may take what is older than the newest
+    64 MB whenever it needs memory, so this is for those who watch a process' size. Does nothing where there are no
+    native kernels.
     """
-    try:
-        native = importlib.import_module("fastspec._native")
-    except ImportError:
-        return
-    native.empty_cache()
+    if native := _native():
+        native.empty_cache()
 
 
 def explain(
