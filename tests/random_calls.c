@@ -38,12 +38,14 @@ static void expect(const char* what, int status, const void* out, int64_t count,
   done += status == FASTSPEC_OK;
 }
 
-/* large: results and gradients of more than 4 MB, which go past the caches in whole vectors */
+/* large: results and gradients of more than 4 MB, which go past the caches in whole lines */
 static void framed(int large) {
   const int64_t sizes[] = {2, 3, 8, 17, 31, 34, 37, 60, 64, 74, 128, 200, 255, 256, 400, 506, 1024};
-  const int64_t n = large ? 64 : sizes[below(17)], T = large ? 1100000 + below(3000) : 1 + below(3000);
-  const int64_t hop = large ? 16 + below(30) : 1 + below(n + 9), pad = below(2) ? below(n) : 0;
-  const int64_t room = T + 2 * pad - n, M = room < 0 ? 0 : large ? room / hop + 1 : below(room / hop + 2);
+  const int64_t n = large ? 64 : sizes[below(17)], hop = large ? 16 + below(30) : 1 + below(n + 9);
+  const int64_t full = large || below(4) ? 0 : 16 + 16 * below(2); /* frames in whole vectors that end with the clip */
+  const int64_t T = full ? hop * (full - 1) + n : large ? 1100000 + below(3000) : 1 + below(3000);
+  const int64_t pad = full || below(2) ? 0 : below(n), room = T + 2 * pad - n;
+  const int64_t M = room < 0 ? 0 : large || full ? room / hop + 1 : below(room / hop + 2);
   const int64_t B = large ? 1 : 1 + below(3);
   fastspec_frames f = {B, T, M, n, hop, 1 + below(n), pad, (int)below(5), (int)below(2), (int)below(2), (int)below(4),
                        below(4) == 0, below(4) ? 0 : 0.97};

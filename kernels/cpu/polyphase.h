@@ -117,9 +117,11 @@ void fill_unit(const Layout& l, const Sample* x, int64_t m, real* S, int64_t uni
   real* column = S + unit * kLanes;
   if (l.rows < kLanes) {
     if (shift) shift_units(l, S);
-    if (step == 2) return fill_columns<2>(from, column, l.pitch);
-    if (step == 4) return fill_columns<4>(from, column, l.pitch);
-    if (step == 8) return fill_columns<8>(from, column, l.pitch);
+    if (l.rows == step) {  // all that lies there
+      if (step == 2) return fill_columns<2>(from, column, l.pitch);
+      if (step == 4) return fill_columns<4>(from, column, l.pitch);
+      if (step == 8) return fill_columns<8>(from, column, l.pitch);
+    }
     for (int64_t h = 0; h < l.rows; ++h)
       for (int64_t i = 0; i < kLanes; ++i) column[h * l.pitch + i] = from[step * i + h];
     return;
@@ -252,9 +254,9 @@ inline void fold_edges(const Layout& l, const real* edge, real* x) {
 
 inline int64_t groups_of(const fastspec_frames& f) { return (f.frames + kLanes - 1) / kLanes; }
 
-// At least one. Below this many samples in frames a second thread costs more than it brings.
+// Below this many samples in frames a second thread costs more than it brings.
 inline int threads_for(const fastspec_frames& f) {
-  return f.batch * f.frames * f.n_fft < (int64_t(1) << 17) ? 1 : std::max(1, f.threads);
+  return f.batch * f.frames * f.n_fft < (int64_t(1) << 17) ? 1 : fastspec::threads_of(f.threads);
 }
 
 // Which run of which clip a task is. Where threads share the work clips take turns: two threads that find the same
